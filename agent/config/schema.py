@@ -1,0 +1,213 @@
+"""What ``config.yaml`` may hold. Each section is a frozen dataclass; each field carries its rule.
+
+The driver-specific part of a device lives with the driver (``hal.registry.Driver.options``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from hal.options import option
+
+
+class ConnectorType(Enum):
+    SOCKET = "socket"
+    """Outlet with lock and proximity coding; the driver brings the cable (IEC 61851-1 case B)."""
+    CABLE = "cable"
+    """Fixed cable (IEC 61851-1 case C, SAE J1772)."""
+
+
+class ResidualCurrentProfile(Enum):
+    """Which rule a residual-current trip recovers by (reference: IEC 62955 / UL 2231 practice)."""
+
+    IEC = "iec"
+    """Latched until the vehicle is unplugged."""
+    US = "us"
+    """Retried after 15 minutes, up to 4 times, unless it tripped within 10 s of closing."""
+
+
+class MeterLoss(Enum):
+    """What happens to a charge whose meter falls silent."""
+
+    CONTINUE = "continue"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """Who this charge point is. Sent to the operator's network in the boot message."""
+
+    vendor: str = option(help="maker of the charge point, at most 20 characters", check=lambda v: _length(v, 20))
+    model: str = option(help="model of the charge point, at most 20 characters", check=lambda v: _length(v, 20))
+    serial_number: str = option(help="serial number, at most 25 characters", check=lambda v: _length(v, 25))
+    iccid: str = option("", help="SIM card number of the modem, at most 20 characters", check=lambda v: _length(v, 20))
+    imsi: str = option("", help="subscriber number of the modem, at most 20 characters", check=lambda v: _length(v, 20))
+    meter_type: str = option("", help="type of the main meter, at most 25 characters", check=lambda v: _length(v, 25))
+    meter_serial_number: str = option("", help="serial number of the main meter", check=lambda v: _length(v, 25))
+
+
+def _length(value: str, most: int) -> str:
+    return "" if len(value) <= most else f"is {len(value)} characters long; shorten it to {most}"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The supply the charge point hangs on. Set by the installer."""
+
+    max_current_a: float = option(help="what the feed may carry in all, per phase", unit="A", ge=6, le=1000)
+    phases: int = option(3, help="phases of the feed", choices=(1, 3))
+    nominal_voltage_v: float = option(230.0, help="line to neutral", unit="V", ge=90, le=300)
+    residual_current_profile: ResidualCurrentProfile = option(
+        ResidualCurrentProfile.IEC, help="recovery rule after a residual-current trip: iec or us"
+    )
+    ventilation: bool = option(False, help="the place is ventilated, so vehicles that need it (state D) may charge")
+    monitor_open_pen: bool = option(
+        False, help="UK: open when line to neutral leaves 207…253 V for 5 s (BS 7671 722.411.4.1)"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    """Derating: full current up to ``derate_c``, 6 A at ``pause_c``, nothing above, contacts open at ``open_c``."""
+
+    derate_c: float = option(65.0, help="above this the current falls linearly", unit="°C", ge=30, le=120)
+    pause_c: float = option(75.0, help="from here on charging pauses", unit="°C", ge=30, le=120)
+    open_c: float = option(80.0, help="from here on the contactor opens at once", unit="°C", ge=30, le=120)
+    hysteresis_c: float = option(5.0, help="how far it must cool before charging resumes", unit="°C", ge=1, le=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Evse:
+    """One outlet. Names of devices come from ``devices``; ``device.unit`` names a unit of a device with several."""
+
+    id: int = option(help="number of the EVSE, from 1; also its OCPP connector id", ge=1, le=99)
+    board: str = option(
+        help="device that drives this EVSE's pilot, contactor, lock, proximity and residual-current monitor"
+    )
+    meter: str = option("", help="device (or device.unit) that measures this EVSE; empty for none")
+    reader: str = option("", help="card reader of this EVSE alone; a common one goes under 'readers'")
+    connector: ConnectorType = option(ConnectorType.SOCKET, help="socket or cable")
+    max_current_a: float = option(32.0, help="rating of outlet and wiring, per phase", unit="A", ge=6, le=80)
+    phases: int = option(3, help="phases wired to this outlet", choices=(1, 3))
+    has_lock: bool = option(True, help="the socket has a motor lock (ignored for a fixed cable)")
+    simplified_pilot_limit_a: float = option(
+        0.0,
+        help="limit for vehicles that go from A to C at once; 0 for none (10 is the standard's figure)",
+        unit="A",
+        ge=0,
+        le=80,
+    )
+    on_meter_loss: MeterLoss = option(MeterLoss.CONTINUE, help="continue or stop when the meter falls silent")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device: its driver's name, and the driver's own options beside it."""
+
+    driver: str
+    options: Any
+    """Instance of the driver's options dataclass."""
+    line: int = 0
+    """Where it stands in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The control process."""
+
+    lease_s: float = option(60.0, help="how long a permit lives without renewal by the agent", unit="s", ge=5, le=900)
+    fail_safe_current_a: float = option(
+        6.0,
+        help="offered after a lease ran out; 0 for no charge",
+        unit="A",
+        ge=0,
+        le=80,
+        check=lambda v: "" if v == 0 or v >= 6 else "use 0 for no charge, or at least 6 (no pilot exists below 6 A)",
+    )
+    fail_safe_s: float = option(600.0, help="how long the fail-safe current is offered", unit="s", ge=0, le=86_400)
+    realtime_priority: int = option(50, help="SCHED_FIFO priority; 0 for none", ge=0, le=90)
+    lock_memory: bool = option(True, help="keep the process in memory (mlockall)")
+    temperature: Temperature = option(help="derating", default_factory=Temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class Authorisation:
+    """Who may charge when the operator's network is not asked or not there."""
+
+    free_vend: bool = option(False, help="everyone may charge; no card needed")
+    free_vend_token: str = option(
+        "FREEVEND", help="identifier reported for such sessions, at most 20 characters", check=lambda v: _length(v, 20)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ocpp:
+    """The operator's network."""
+
+    url: str = option(
+        "",
+        help="ws:// or wss:// address of the network; the identity is added to it; empty to run without one",
+        check=lambda v: "" if not v or v.startswith(("ws://", "wss://")) else "must begin with ws:// or wss://",
+    )
+    identity: str = option("", help="charge point identity; the serial number when empty")
+    password: str = option("", help="basic-authentication password (AuthorizationKey)", secret=True)
+    ca_file: Path | None = option(None, help="root certificates that the network's certificate must chain to")
+    connect_timeout_s: float = option(15.0, help="for connection and handshake together", unit="s", ge=1, le=120)
+    ping_timeout_s: float = option(
+        20.0, help="how long a pong may take before the link counts as dead", unit="s", ge=1, le=120
+    )
+    back_off_minimum_s: float = option(2.0, help="first wait before a reconnect", unit="s", ge=0.1, le=3600)
+    back_off_random_s: float = option(5.0, help="random part added to each wait", unit="s", ge=0, le=3600)
+    back_off_repeats: int = option(6, help="how often the wait doubles", ge=0, le=12)
+    settings: Mapping[str, str] = option(
+        help="initial value of any OCPP key by its standard name; a later ChangeConfiguration wins",
+        default_factory=lambda: MappingProxyType({}),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    state_dir: Path = option(Path("/var/lib/evse-agent"), help="the journal; must survive a power cut")
+    runtime_dir: Path = option(Path("/run/evse-agent"), help="sockets")
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    level: str = option("info", help="how much is logged", choices=("debug", "info", "warning", "error"))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file."""
+
+    station: Station = option(help="who this charge point is")
+    installation: Installation = option(help="the supply")
+    devices: Mapping[str, Device] = option(help="the hardware, by name")
+    evses: tuple[Evse, ...] = option(help="the outlets")
+    readers: tuple[str, ...] = option((), help="card readers that serve all EVSEs")
+    control: Control = option(help="the control process", default_factory=Control)
+    authorisation: Authorisation = option(help="local rules", default_factory=Authorisation)
+    ocpp: Ocpp = option(help="the operator's network", default_factory=Ocpp)
+    paths: Paths = option(help="where things are kept", default_factory=Paths)
+    logging: Logging = option(help="the log", default_factory=Logging)
+
+    @property
+    def link_path(self) -> Path:
+        return self.paths.runtime_dir / "control.sock"
+
+    @property
+    def api_path(self) -> Path:
+        return self.paths.runtime_dir / "api.sock"
+
+    @property
+    def journal_path(self) -> Path:
+        return self.paths.state_dir / "journal.db"
+
+    @property
+    def identity(self) -> str:
+        return self.ocpp.identity or self.station.serial_number

@@ -1,0 +1,1 @@
+"""The control process: IEC 61851 machine, protection rules, the loop, watchdogs."""

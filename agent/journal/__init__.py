@@ -1,0 +1,1 @@
+"""Everything that must survive: events to deliver, open transactions, lists, settings."""

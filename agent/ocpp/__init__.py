@@ -1,0 +1,1 @@
+"""The tunnel to the operator's network: RPC, connection, delivery, one package per OCPP version."""

@@ -1,0 +1,1 @@
+"""The charge point's business, in no protocol's words."""

@@ -1,0 +1,1 @@
+"""Simulated hardware and networks that speak the real wires."""
