@@ -1,0 +1,1 @@
+"""A vehicle as the charger sees it: a load on the control pilot, and currents behind the contactor."""
