@@ -1,0 +1,74 @@
+"""Where the tunnel meets the rest of the agent: what it may ask of the station, and what it tells of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from agent.station.commands import (
+    AvailabilityAnswer,
+    RemoteStart,
+    ResetKind,
+    SettingAnswer,
+    StatusReport,
+    UnlockAnswer,
+)
+from agent.station.tokens import TokenInfo
+
+
+class UplinkState(Enum):
+    NOT_CONFIGURED = "not_configured"
+    OFFLINE_BY_COMMAND = "offline_by_command"
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    BOOTING = "booting"
+    PENDING = "pending"
+    REJECTED = "rejected"
+    ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkReport:
+    """How the tunnel does, for the local API."""
+
+    state: UplinkState
+    since_utc_s: float
+    last_error: str = ""
+
+
+class StationPort(Protocol):
+    """The station as the tunnel sees it. Every call is carried out (and durable where it must be) on return."""
+
+    def remote_start(self, request: RemoteStart) -> bool: ...
+
+    def remote_stop(self, transaction: str) -> bool:
+        """Stop the transaction of this identity (not the network's number). False when none such runs."""
+
+    async def unlock(self, evse: int) -> UnlockAnswer:
+        """End the EVSE's transaction, if any, and release the plug."""
+
+    def change_availability(self, evse: int, operative: bool) -> AvailabilityAnswer:
+        """``evse`` 0: all of them."""
+
+    def reset(self, kind: ResetKind) -> bool: ...
+
+    def clear_cache(self) -> bool: ...
+
+    def set_setting(self, name: str, text: str) -> SettingAnswer:
+        """Check, persist and apply a setting of ``agent.station.settings``."""
+
+    def statuses(self) -> list[StatusReport]:
+        """Return the current state of the station (EVSE 0) and of each EVSE, in order of number."""
+
+    def uplink_changed(self, online: bool) -> None:
+        """True once a boot was accepted on the present connection; False when it is lost."""
+
+    def authorisation_answered(self, request: int, info: TokenInfo | None) -> None:
+        """None: the network gave no answer (refused, timed out or lost); offline rules apply."""
+
+    def start_answered(self, transaction: str, info: TokenInfo) -> None:
+        """What the network said of the token when it took note of the start."""
+
+    def network_time(self, utc_s: float) -> None:
+        """The network's clock, in seconds since 1970."""

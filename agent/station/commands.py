@@ -1,0 +1,74 @@
+"""What the operator's network (any OCPP version) or a person at the local API may ask of the station, and the answers.
+
+The verbs themselves are methods of ``agent.station.station.Station``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from agent.station.tokens import Token
+
+
+class ConnectorStatus(Enum):
+    """State of an EVSE as drivers and operators see it. OCPP 1.6's nine words; 2.x's five follow from them."""
+
+    AVAILABLE = "Available"
+    PREPARING = "Preparing"
+    CHARGING = "Charging"
+    SUSPENDED_EVSE = "SuspendedEVSE"
+    SUSPENDED_EV = "SuspendedEV"
+    FINISHING = "Finishing"
+    RESERVED = "Reserved"
+    UNAVAILABLE = "Unavailable"
+    FAULTED = "Faulted"
+
+
+class AvailabilityAnswer(Enum):
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+    SCHEDULED = "Scheduled"
+
+
+class UnlockAnswer(Enum):
+    UNLOCKED = "Unlocked"
+    FAILED = "UnlockFailed"
+    NOT_SUPPORTED = "NotSupported"
+
+
+class ResetKind(Enum):
+    """SOFT ends transactions in good order first; HARD restarts at once and ends them after the restart."""
+
+    SOFT = "Soft"
+    HARD = "Hard"
+
+
+class SettingAnswer(Enum):
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+    REBOOT_REQUIRED = "RebootRequired"
+    NOT_SUPPORTED = "NotSupported"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStart:
+    token: Token
+    evse: int | None = None
+    """None: the station chooses a free one."""
+    remote_start_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """State of one EVSE (or of the station as a whole, ``evse`` 0) for the operator.
+
+    ``error`` is a word of OCPP 1.6's errorCode; ``vendor_error`` and ``info`` say it exactly.
+    """
+
+    evse: int
+    status: ConnectorStatus
+    error: str
+    info: str
+    vendor_error: str
+    at_utc_s: float

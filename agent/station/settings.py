@@ -1,0 +1,195 @@
+"""The station's settings: one typed truth that every OCPP version shows in its own words.
+
+Named ``Component.Variable`` as in OCPP 2.0.1's device model. OCPP 1.6 keys are views on these
+(``agent.ocpp.v16.configuration``). A setting that nothing reads does not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    STRING = "string"
+    MEMBERS = "members"
+    """Comma-separated words out of ``choices``, each at most once."""
+
+
+Value = bool | int | float | str | tuple[str, ...]
+
+MEASURANDS = (
+    "Current.Import",
+    "Current.Offered",
+    "Energy.Active.Export.Register",
+    "Energy.Active.Import.Interval",
+    "Energy.Active.Import.Register",
+    "Frequency",
+    "Power.Active.Import",
+    "Power.Factor",
+    "Power.Offered",
+    "Temperature",
+    "Voltage",
+)
+"""What we can measure. Asking for another is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    name: str
+    kind: Kind
+    default: Value
+    help: str
+    unit: str = ""
+    ge: float | None = None
+    le: float | None = None
+    choices: tuple[str, ...] = ()
+    writable: bool = True
+
+
+class SettingError(ValueError):
+    """A value that a setting does not take. The text names the setting, the rule and the remedy."""
+
+
+def _declare() -> Iterable[Setting]:
+    yield Setting("AuthCtrlr.OfflineTxForUnknownIdEnabled", Kind.BOOLEAN, False, "offline, unknown tokens may charge")
+    yield Setting("AuthCtrlr.AuthorizeRemoteStart", Kind.BOOLEAN, False, "ask the network again before a remote start")
+    yield Setting("AuthCtrlr.LocalAuthorizeOffline", Kind.BOOLEAN, True, "offline, list and cache decide")
+    yield Setting("AuthCtrlr.LocalPreAuthorize", Kind.BOOLEAN, False, "online, list and cache start without waiting")
+    yield Setting("AuthCacheCtrlr.Enabled", Kind.BOOLEAN, True, "remember what the network says of tokens")
+    yield Setting("LocalAuthListCtrlr.Enabled", Kind.BOOLEAN, True, "use the local list")
+    yield Setting(
+        "TxCtrlr.EVConnectionTimeOut", Kind.INTEGER, 60, "time to plug in after authorisation", "s", 0, 86_400
+    )
+    yield Setting("TxCtrlr.StopTxOnEVSideDisconnect", Kind.BOOLEAN, True, "unplugging at the vehicle ends")
+    yield Setting("TxCtrlr.StopTxOnInvalidId", Kind.BOOLEAN, True, "a token refused afterwards ends the transaction")
+    yield Setting(
+        "TxCtrlr.MaxEnergyOnInvalidId", Kind.INTEGER, 0, "energy still given to such a token", "Wh", 0, 100_000
+    )
+    yield Setting("OCPPCommCtrlr.UnlockOnEVSideDisconnect", Kind.BOOLEAN, True, "unplugging at the vehicle unlocks")
+    yield Setting("OCPPCommCtrlr.HeartbeatInterval", Kind.INTEGER, 300, "between heartbeats", "s", 0, 86_400)
+    yield Setting("OCPPCommCtrlr.MessageTimeout", Kind.INTEGER, 30, "wait for an answer", "s", 1, 600)
+    yield Setting("OCPPCommCtrlr.MessageAttempts", Kind.INTEGER, 3, "tries per transaction message", "", 1, 100)
+    yield Setting("OCPPCommCtrlr.MessageAttemptInterval", Kind.INTEGER, 60, "wait grows by this", "s", 0, 86_400)
+    yield Setting("OCPPCommCtrlr.WebSocketPingInterval", Kind.INTEGER, 30, "between pings; 0 for none", "s", 0, 86_400)
+    yield Setting("OCPPCommCtrlr.ResetRetries", Kind.INTEGER, 1, "tries of a reset that failed", "", 0, 10)
+    yield Setting("ChargingStation.MinimumStatusDuration", Kind.INTEGER, 0, "report only longer states", "s", 0, 3600)
+    yield Setting(
+        "ChargingStation.MaxCurrent",
+        Kind.INTEGER,
+        1000,
+        "operator's limit for the whole station, per phase",
+        "A",
+        0,
+        1000,
+    )
+    yield Setting("ElectricalFeed.PhaseRotation", Kind.STRING, "", "per connector, as '0.RST,1.RST'")
+    yield Setting("AlignedDataCtrlr.Interval", Kind.INTEGER, 0, "clock-aligned values; 0 for none", "s", 0, 86_400)
+    yield Setting(
+        "AlignedDataCtrlr.Measurands",
+        Kind.MEMBERS,
+        ("Energy.Active.Import.Register",),
+        "clock-aligned",
+        choices=MEASURANDS,
+    )
+    yield Setting(
+        "AlignedDataCtrlr.TxEndedMeasurands", Kind.MEMBERS, (), "aligned, in the end message", choices=MEASURANDS
+    )
+    yield Setting("SampledDataCtrlr.TxUpdatedInterval", Kind.INTEGER, 60, "between samples; 0 for none", "s", 0, 86_400)
+    yield Setting(
+        "SampledDataCtrlr.TxUpdatedMeasurands",
+        Kind.MEMBERS,
+        ("Energy.Active.Import.Register",),
+        "in samples",
+        choices=MEASURANDS,
+    )
+    yield Setting("SampledDataCtrlr.TxEndedMeasurands", Kind.MEMBERS, (), "in the end message", choices=MEASURANDS)
+
+
+SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _declare()}
+
+
+def parse(setting: Setting, text: str) -> Value:
+    """Read a value from the network's or the file's text. Raises SettingError."""
+    text = text.strip()
+    if setting.kind is Kind.BOOLEAN:
+        if text.lower() not in ("true", "false"):
+            raise SettingError(f"{setting.name}: {text!r} is neither true nor false")
+        return text.lower() == "true"
+    if setting.kind in (Kind.INTEGER, Kind.DECIMAL):
+        return _number(setting, text)
+    if setting.kind is Kind.MEMBERS:
+        words = tuple(word.strip() for word in text.split(",") if word.strip())
+        for word in words:
+            if setting.choices and word not in setting.choices:
+                raise SettingError(f"{setting.name}: {word!r} is not offered; choose from {', '.join(setting.choices)}")
+        if len(set(words)) != len(words):
+            raise SettingError(f"{setting.name}: a word stands twice in {text!r}")
+        return words
+    return text
+
+
+def _number(setting: Setting, text: str) -> int | float:
+    try:
+        number = int(text) if setting.kind is Kind.INTEGER else float(text)
+    except ValueError:
+        raise SettingError(f"{setting.name}: {text!r} is not a number") from None
+    if setting.ge is not None and not number >= setting.ge:
+        raise SettingError(f"{setting.name}: {text} is below {setting.ge:g} {setting.unit}".rstrip())
+    if setting.le is not None and not number <= setting.le:
+        raise SettingError(f"{setting.name}: {text} is above {setting.le:g} {setting.unit}".rstrip())
+    return number
+
+
+def show(value: Value) -> str:
+    """Return the text that ``parse`` reads back."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value)
+
+
+class Settings:
+    """The values in force: defaults, then the configuration file's, then what was set since (and survives)."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Value] = {name: setting.default for name, setting in SETTINGS.items()}
+        self._listeners: list[Callable[[str], None]] = []
+
+    def set(self, name: str, text: str) -> None:
+        """Take a value as text. Raises SettingError or KeyError; unchanged then."""
+        self._values[name] = parse(SETTINGS[name], text)
+        for listener in self._listeners:
+            listener(name)
+
+    def value(self, name: str) -> Value:
+        return self._values[name]
+
+    def on_change(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener(name)`` after each change."""
+        self._listeners.append(listener)
+
+    def boolean(self, name: str) -> bool:
+        value = self._values[name]
+        assert isinstance(value, bool)
+        return value
+
+    def integer(self, name: str) -> int:
+        value = self._values[name]
+        assert isinstance(value, int)
+        return value
+
+    def members(self, name: str) -> tuple[str, ...]:
+        value = self._values[name]
+        assert isinstance(value, tuple)
+        return value
+
+    def string(self, name: str) -> str:
+        value = self._values[name]
+        assert isinstance(value, str)
+        return value

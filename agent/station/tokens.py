@@ -1,0 +1,38 @@
+"""Identifiers of drivers and what the operator's network says about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class TokenStatus(Enum):
+    """What the network, list or cache says of a token (OCPP 1.6 AuthorizationStatus; 2.0.1's finer ones map in)."""
+
+    ACCEPTED = "Accepted"
+    BLOCKED = "Blocked"
+    EXPIRED = "Expired"
+    INVALID = "Invalid"
+    CONCURRENT_TX = "ConcurrentTx"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An identifier as presented. Compared without regard to case (OCPP 1.6 CiString)."""
+
+    uid: str
+    kind: str = "ISO14443"
+
+    @property
+    def key(self) -> str:
+        """What tokens are compared and stored by."""
+        return self.uid.casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """An answer about a token. ``expires_utc_s`` None: never. ``group``: parent id, empty for none."""
+
+    status: TokenStatus
+    group: str = ""
+    expires_utc_s: float | None = None
