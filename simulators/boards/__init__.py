@@ -1,0 +1,1 @@
+"""Pilot boards with a microcontroller of their own, as they look from the serial line."""

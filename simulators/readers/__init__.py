@@ -1,0 +1,1 @@
+"""Card readers on a serial line."""
