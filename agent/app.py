@@ -1,0 +1,317 @@
+"""The agent process: joins journal, station, tunnel, link and local API, and carries out what the station wants.
+
+The order is always *write, act, send*: what a step of the station records is durable before control hears of it,
+and control hears of it before the network does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agent import __version__, config
+from agent.clock import Clock
+from agent.journal.events import TransactionStarted
+from agent.journal.journal import Journal, JournalError
+from agent.link.client import ControlLink
+from agent.link.messages import Permit, ToAgent, Welcome
+from agent.local.server import LocalServer
+from agent.local.status import StatusDocument
+from agent.ocpp.ports import UplinkReport
+from agent.ocpp.tunnel import Tunnel
+from agent.station.commands import (
+    AvailabilityAnswer,
+    RemoteStart,
+    ResetKind,
+    SettingAnswer,
+    StatusReport,
+    UnlockAnswer,
+)
+from agent.station.effects import (
+    AnswerUnlock,
+    AskAuthorisation,
+    Effect,
+    Keep,
+    Record,
+    ReportMeter,
+    ReportStatus,
+    Restart,
+    Send,
+)
+from agent.station.settings import Settings
+from agent.station.station import Station
+from agent.station.tokens import TokenInfo
+
+log = logging.getLogger(__name__)
+
+EXIT_RESTART = 75
+"""Exit status that asks the service manager for a fresh start (EX_TEMPFAIL)."""
+
+KEPT_TABLES = ("session", "availability", "setting", "token", "local_list", "station")
+
+UNLOCK_TIMEOUT_S = 15.0
+
+
+class App:
+    """One running agent. Implements ``agent.ocpp.ports.StationPort`` and the local API's status source."""
+
+    def __init__(self, configuration: config.Config) -> None:
+        self._config = configuration
+        self._clock = Clock()
+        self._journal = Journal.open(configuration.journal_path, self._clock.boot)
+        self._settings = Settings()
+        kept = {table: self._journal.kept(table) for table in KEPT_TABLES}
+        self._load_settings(kept["setting"])
+        self._station = Station(configuration, self._settings, kept, self._clock.now())
+        self._link = ControlLink(configuration.link_path, self._from_control, self._control_lost)
+        self._tunnel = Tunnel(configuration, self._journal, self._settings, self, self._clock)
+        self._local = LocalServer(configuration.api_path, self)
+        self._timer: asyncio.TimerHandle | None = None
+        self._unlocks: dict[int, asyncio.Future[UnlockAnswer]] = {}
+        self._next_unlock = 1
+        self._control_instance = ""
+        self._unwritten: list[Record | Keep] = []
+        self._exit: asyncio.Future[int] | None = None
+
+    # ---- life ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Run until a signal or a reset ends it. Return the exit status."""
+        loop = asyncio.get_running_loop()
+        self._exit = loop.create_future()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._leave, 0)
+        self.carry_out(self._station.recovered(self._clock.now()))
+        self._link.start()
+        await self._local.start()
+        tunnel = asyncio.create_task(self._tunnel.run(), name="tunnel")
+        tunnel.add_done_callback(self._tunnel_ended)
+        gc.collect()
+        gc.freeze()
+        try:
+            return await self._exit
+        finally:
+            await self._close(tunnel)
+
+    async def _close(self, tunnel: asyncio.Task[None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        tunnel.cancel()
+        await asyncio.gather(tunnel, return_exceptions=True)
+        await self._local.close()
+        self._link.close()
+        self._write([])
+        self._journal.close()
+
+    def _leave(self, status: int) -> None:
+        if self._exit is not None and not self._exit.done():
+            self._exit.set_result(status)
+
+    def _tunnel_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            log.critical("the tunnel ended unexpectedly; leaving for a fresh start", exc_info=task.exception())
+            self._leave(1)
+
+    def _load_settings(self, kept: dict[str, Any]) -> None:
+        """Defaults, then the file's values, then what was set since."""
+        from agent.ocpp.v16.configuration import setting_of_key
+
+        for key, text in self._config.ocpp.settings.items():
+            name = setting_of_key(key)
+            if name is not None:
+                self._settings.set(name, text)
+        for name, text in kept.items():
+            try:
+                self._settings.set(name, text)
+            except (KeyError, ValueError) as error:
+                log.warning("kept setting %s=%r is not usable any more (%s); its default holds", name, text, error)
+
+    # ---- effects ---------------------------------------------------------------------------------------------
+
+    def carry_out(self, effects: Sequence[Effect]) -> None:
+        """Write, act, send; then set the next timer."""
+        self._write([effect for effect in effects if isinstance(effect, Record | Keep)])
+        for effect in effects:
+            self._perform(effect)
+        self._set_timer()
+
+    def _write(self, entries: list[Record | Keep]) -> None:
+        """Make all of it durable in one commit. What cannot be written now is kept in order and tried again."""
+        self._unwritten += entries
+        if not self._unwritten:
+            return
+        try:
+            with self._journal.write():
+                for entry in self._unwritten:
+                    if isinstance(entry, Record):
+                        self._journal.append(entry.event, entry.stamp)
+                    else:
+                        self._journal.keep(entry.table, entry.key, entry.value)
+        except JournalError as error:
+            log.error("journal: %s; %d entries wait in memory", error, len(self._unwritten))
+            return
+        recorded = any(isinstance(entry, Record) for entry in self._unwritten)
+        self._unwritten = []
+        if recorded:
+            self._tunnel.wake()
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Send(message):
+                if not (isinstance(message, Permit) and self._start_not_durable(message.transaction)):
+                    self._link.send(message)
+            case AskAuthorisation(request, token):
+                self._tunnel.authorise(request, token)
+            case ReportStatus(report):
+                self._tunnel.report_status(report)
+            case ReportMeter(evse, at_utc_s, samples):
+                self._tunnel.report_meter(evse, at_utc_s, samples)
+            case AnswerUnlock(request, answer):
+                waiting = self._unlocks.pop(request, None)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(answer)
+            case Restart(kind):
+                log.warning("%s reset: leaving for a fresh start", kind.value.lower())
+                asyncio.get_running_loop().call_soon(self._leave, EXIT_RESTART)
+            case Record() | Keep():
+                return
+
+    def _start_not_durable(self, transaction: str) -> bool:
+        """No energy for a transaction whose start is not on the books yet."""
+        return any(
+            isinstance(entry, Record)
+            and isinstance(entry.event, TransactionStarted)
+            and entry.event.transaction == transaction
+            for entry in self._unwritten
+        )
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wake = self._station.next_wake()
+        if wake is not None:
+            self._timer = asyncio.get_running_loop().call_at(wake, self._timer_due)
+
+    def _timer_due(self) -> None:
+        self.carry_out(self._station.timer(self._clock.now()))
+
+    # ---- control ---------------------------------------------------------------------------------------------
+
+    def _from_control(self, message: ToAgent) -> None:
+        if isinstance(message, Welcome):
+            self._control_instance = message.instance
+        self.carry_out(self._station.handle(message, self._clock.now()))
+
+    def _control_lost(self) -> None:
+        self.carry_out(self._station.control_lost(self._clock.now()))
+
+    # ---- StationPort, for the tunnel -------------------------------------------------------------------------
+
+    def remote_start(self, request: RemoteStart) -> bool:
+        answer, effects = self._station.remote_start(request, self._clock.now())
+        self.carry_out(effects)
+        return answer
+
+    def remote_stop(self, transaction: str) -> bool:
+        answer, effects = self._station.remote_stop(transaction, self._clock.now())
+        self.carry_out(effects)
+        return answer
+
+    async def unlock(self, evse: int) -> UnlockAnswer:
+        request, self._next_unlock = self._next_unlock, self._next_unlock + 1
+        answer = self._unlocks[request] = asyncio.get_running_loop().create_future()
+        self.carry_out(self._station.unlock(evse, request, self._clock.now()))
+        try:
+            return await asyncio.wait_for(answer, UNLOCK_TIMEOUT_S)
+        except TimeoutError:
+            self._unlocks.pop(request, None)
+            return UnlockAnswer.FAILED
+
+    def change_availability(self, evse: int, operative: bool) -> AvailabilityAnswer:
+        answer, effects = self._station.change_availability(evse, operative, self._clock.now())
+        self.carry_out(effects)
+        return answer
+
+    def reset(self, kind: ResetKind) -> bool:
+        answer, effects = self._station.reset(kind, self._clock.now())
+        self.carry_out(effects)
+        return answer
+
+    def clear_cache(self) -> bool:
+        answer, effects = self._station.clear_cache(self._clock.now())
+        self.carry_out(effects)
+        return answer
+
+    def set_setting(self, name: str, text: str) -> SettingAnswer:
+        answer, effects = self._station.set_setting(name, text, self._clock.now())
+        self.carry_out(effects)
+        return answer
+
+    def statuses(self) -> list[StatusReport]:
+        return self._station.statuses(self._clock.now())
+
+    def uplink_changed(self, online: bool) -> None:
+        self.carry_out(self._station.uplink_changed(online, self._clock.now()))
+
+    def authorisation_answered(self, request: int, info: TokenInfo | None) -> None:
+        self.carry_out(self._station.authorisation_answered(request, info, self._clock.now()))
+
+    def start_answered(self, transaction: str, info: TokenInfo) -> None:
+        self.carry_out(self._station.start_answered(transaction, info, self._clock.now()))
+
+    def network_time(self, utc_s: float) -> None:
+        if self._clock.network_time(utc_s):
+            try:
+                self._journal.fix_clock(self._clock.boot, self._clock.offset_s)
+            except JournalError as error:
+                log.error("journal: %s; the corrected clock will be noted later", error)
+
+    # ---- status source, for the local API --------------------------------------------------------------------
+
+    def set_uplink(self, online: bool) -> None:
+        self._tunnel.set_online(online)
+
+    def status(self) -> StatusDocument:
+        from agent.local.status import document
+
+        report: UplinkReport = self._tunnel.report()
+        return document(
+            self._config,
+            report,
+            self._journal.figures(),
+            self._control_instance if self._link.connected else "",
+            self._clock.now(),
+            self._station.snapshot(self._clock.now()),
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``evse-agent serve``: run the agent process alone, as a service manager does."""
+    parser = argparse.ArgumentParser(prog="evse-agent serve", description=f"the agent process, {__version__}")
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE")
+    options = parser.parse_args(arguments)
+    try:
+        configuration = config.load(options.config)
+    except config.ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    logging.basicConfig(
+        level=configuration.logging.level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    try:
+        return asyncio.run(App(configuration).run())
+    except JournalError as error:
+        log.critical("%s", error)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
