@@ -1,0 +1,279 @@
+"""Rules that hold between sections: who uses which device, what must be unique, what must fit together.
+
+They work on whatever could be read, so an error in one section does not hide those in another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from agent.config.document import joined
+from agent.config.findings import listed, nearest, shown
+from agent.config.reader import Reader
+from hal.ports import PortKind
+from hal.registry import Driver
+
+_DEVICE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\Z", re.ASCII)
+# OCPP 2.0.1 Part 4 §3.1.1: identifierString, at most 48; a colon would end the user name of RFC 7617 too early.
+_IDENTITY = re.compile(r"[A-Za-z0-9*_=+|@.-]{1,48}\Z", re.ASCII)
+# unix(7): sun_path holds 108 bytes with the closing NUL.
+_SOCKET_PATH_BYTES = 107
+_SOCKETS = ("control.sock", "api.sock")
+
+_BOARD = frozenset({PortKind.CONTROL_PILOT, PortKind.CONTACTOR})
+_NEEDS: Mapping[str, frozenset[PortKind]] = {
+    "board": _BOARD,
+    "meter": frozenset({PortKind.POWER_METER}),
+    "reader": frozenset({PortKind.TOKEN_READER}),
+}
+
+
+def check_across(
+    reader: Reader,
+    drivers: Mapping[str, Driver | None],
+    check_settings: Callable[[str, str], str] | None,
+) -> None:
+    """Add a finding to the reader's report for every rule between sections that is broken.
+
+    ``drivers`` has an entry for each device that was read; None where its driver is not loaded.
+    """
+    _check_evse_numbers(reader)
+    _check_phases(reader)
+    _check_temperature(reader)
+    _check_identity(reader)
+    _check_socket_paths(reader)
+    _check_device_names(reader)
+    _check_exclusive(reader)
+    _References(reader, drivers).check()
+    if check_settings is not None:
+        for name, value in reader.values.get("ocpp", {}).get("settings", {}).items():
+            key = joined("ocpp.settings", name)
+            broken = check_settings(name, value)
+            if broken:
+                reader.report.add(reader.line(key), key, broken)
+
+
+def _evses(reader: Reader) -> Iterator[tuple[str, dict[str, Any]]]:
+    index = 0
+    while f"evses[{index}]" in reader.lines:
+        key = f"evses[{index}]"
+        yield key, reader.values.get(key, {})
+        index += 1
+
+
+def _check_evse_numbers(reader: Reader) -> None:
+    evses = list(_evses(reader))
+    if not evses:
+        if reader.values.get("", {}).get("evses") == ():
+            reader.report.add(reader.line("evses"), "evses", "names no outlet; give at least one")
+        return
+    seen: dict[int, int] = {}
+    for key, values in evses:
+        number = values.get("id")
+        if number is None:
+            continue
+        line = reader.line(f"{key}.id")
+        if number in seen:
+            broken = f"{number} is taken on line {seen[number]}; number the EVSEs 1, 2, 3 …"
+            reader.report.add(line, f"{key}.id", broken)
+        elif number > len(evses):
+            broken = f"{number} leaves a gap; number the {len(evses)} EVSEs from 1 without gaps"
+            reader.report.add(line, f"{key}.id", broken)
+        seen.setdefault(number, line)
+
+
+def _check_phases(reader: Reader) -> None:
+    feed = reader.values.get("installation", {}).get("phases")
+    for key, values in _evses(reader):
+        if feed is not None and values.get("phases", 0) > feed:
+            reader.report.add(
+                reader.line(f"{key}.phases"),
+                f"{key}.phases",
+                f"{values['phases']} phases do not fit installation.phases {feed}; write 'phases: {feed}' here",
+            )
+
+
+def _check_temperature(reader: Reader) -> None:
+    section = "control.temperature"
+    values = reader.values.get(section, {})
+    for low, high in (("derate_c", "pause_c"), ("pause_c", "open_c")):
+        if low in values and high in values and values[low] >= values[high]:
+            key = f"{section}.{high}" if f"{section}.{high}" in reader.lines else f"{section}.{low}"
+            reader.report.add(
+                reader.line(key),
+                key,
+                f"{low} {values[low]:g} °C must be below {high} {values[high]:g} °C; derating comes first, then the "
+                "pause, then opening",
+            )
+
+
+def _check_identity(reader: Reader) -> None:
+    ocpp = reader.values.get("ocpp", {})
+    rule = "letters, digits and * - _ = + | @ . only, at most 48 of them"
+    identity = ocpp.get("identity", "")
+    if identity:
+        if not _IDENTITY.match(identity):
+            reader.report.add(
+                reader.line("ocpp.identity"), "ocpp.identity", f"{shown(identity)} cannot be an identity; use {rule}"
+            )
+        return
+    serial = reader.values.get("station", {}).get("serial_number")
+    if ocpp.get("url") and serial is not None and not _IDENTITY.match(serial):
+        reader.report.add(
+            reader.line("station.serial_number"),
+            "station.serial_number",
+            f"{shown(serial)} cannot serve as the identity; give ocpp.identity ({rule})",
+        )
+
+
+def _check_socket_paths(reader: Reader) -> None:
+    folder = reader.values.get("paths", {}).get("runtime_dir")
+    if folder is None:
+        return
+    longest = max(len(os.fsencode(folder / name)) for name in _SOCKETS)
+    if longest > _SOCKET_PATH_BYTES:
+        reader.report.add(
+            reader.line("paths.runtime_dir"),
+            "paths.runtime_dir",
+            f"is {longest - _SOCKET_PATH_BYTES} bytes too long for a socket in it; choose a shorter path",
+        )
+
+
+def _check_device_names(reader: Reader) -> None:
+    for name in reader.values.get("devices", {}):
+        if not _DEVICE_NAME.match(name):
+            key = joined("devices", name)
+            reader.report.add(
+                reader.line(key), key, "is no name for a device; use up to 40 letters, digits, '-' and '_'"
+            )
+
+
+def _check_exclusive(reader: Reader) -> None:
+    """No two devices may claim one thing. Paths are also compared by what they lead to, so links are seen through."""
+    claims: dict[tuple[str, str], tuple[str, int, str]] = {}
+    for name, device in reader.values.get("devices", {}).items():
+        key = joined("devices", name)
+        for option_key, value, what in _exclusive(device.options, key):
+            text = os.fspath(value) if isinstance(value, Path) else str(value)
+            if not text:
+                continue
+            claimed = ("path", os.path.realpath(text)) if text.startswith("/") else (what, text)
+            line = reader.line(option_key)
+            first = claims.setdefault(claimed, (name, line, text))
+            if first[0] != name:
+                alias = "" if first[2] == text else f" as {first[2]}"
+                reader.report.add(
+                    line,
+                    option_key,
+                    f"two devices claim one {what}: {text} belongs to {first[0]!r} already{alias} (line {first[1]}); "
+                    "give each device its own",
+                )
+
+
+def _exclusive(options: Any, key: str) -> Iterator[tuple[str, Any, str]]:
+    if isinstance(options, tuple):
+        for index, item in enumerate(options):
+            yield from _exclusive(item, f"{key}[{index}]")
+    elif isinstance(options, Mapping):
+        for name, item in options.items():
+            yield from _exclusive(item, joined(key, name))
+    elif dataclasses.is_dataclass(options):
+        for field in dataclasses.fields(options):
+            value = getattr(options, field.name)
+            rule = field.metadata.get("rule")
+            if rule is not None and rule.exclusive:
+                if value is not None:
+                    yield f"{key}.{field.name}", value, rule.exclusive
+            else:
+                yield from _exclusive(value, f"{key}.{field.name}")
+
+
+class _References:
+    """Follows the names of devices in ``evses`` and ``readers``."""
+
+    def __init__(self, reader: Reader, drivers: Mapping[str, Driver | None]) -> None:
+        self._reader = reader
+        self._drivers = drivers
+        self._devices: Mapping[str, Any] = reader.values.get("devices", {})
+        self._units: dict[str, Mapping[str, frozenset[PortKind]] | None] = {}
+        self._claimed: dict[str, tuple[str, str, int]] = {}
+        self._used: set[str] = set()
+
+    def check(self) -> None:
+        for name in self._devices:
+            self._units[name] = self._units_of(name)
+        whole = True
+        for key, values in _evses(self._reader):
+            for option, needs in _NEEDS.items():
+                if option not in values:
+                    whole = False
+                elif values[option]:
+                    self._follow(values[option], f"{key}.{option}", needs, key)
+        if "evses" not in self._reader.lines:
+            whole = False
+        for index, name in enumerate(self._reader.values.get("", {}).get("readers", ())):
+            self._follow(name, f"readers[{index}]", _NEEDS["reader"], f"readers[{index}]")
+        if "readers" not in self._reader.values.get("", {}) or not whole:
+            return
+        for name in self._devices:
+            if name not in self._used and _DEVICE_NAME.match(name):
+                key = joined("devices", name)
+                self._reader.report.add(
+                    self._reader.line(key), key, "is used by no EVSE and no reader; name it there, or remove it"
+                )
+
+    def _units_of(self, name: str) -> Mapping[str, frozenset[PortKind]] | None:
+        driver = self._drivers.get(name)
+        if driver is None:
+            return None
+        try:
+            return driver.units(self._devices[name].options)
+        except (ValueError, OSError) as error:
+            key = joined("devices", name)
+            self._reader.report.add(self._reader.line(key), key, str(error))
+            return None
+
+    def _follow(self, reference: str, key: str, needs: frozenset[PortKind], owner: str) -> None:
+        line = self._reader.line(key)
+        add = self._reader.report.add
+        name, dot, unit = reference.partition(".")
+        self._used.add(name)
+        if name not in self._devices:
+            if self._known_by_name(name):
+                return  # it is there, but broken; that has its own finding
+            near = nearest(name, self._devices)
+            add(line, key, f"no device is named {shown(name)}{near or '; there are: ' + listed(self._devices)}")
+            return
+        units = self._units[name]
+        if units is not None:
+            fitting = [u for u, kinds in units.items() if needs <= kinds]
+            named = listed(f"{name}.{u}" if u else name for u in fitting)
+            if unit not in units or (bool(dot) and not unit):
+                has = f"its units are {listed(units)}" if any(units) else "it has no units to choose from"
+                reason = f"{name!r} has no unit {shown(unit)}, {has}" if dot else f"{name!r} has several units"
+                add(line, key, f"{reason}; write {named if fitting else 'another device'}")
+                return
+            if unit not in fitting:
+                missing = listed(sorted(kind.value.replace("_", " ") for kind in needs - units[unit]))
+                add(line, key, f"{reference!r} has no {missing}; {self._offers(needs)}")
+                return
+        first = self._claimed.setdefault(reference, (owner, key, line))
+        if first[0] != owner:
+            add(line, key, f"{reference!r} serves {first[1]} already (line {first[2]}); one unit serves one EVSE")
+
+    def _known_by_name(self, name: str) -> bool:
+        return f"devices.{name}" in self._reader.lines
+
+    def _offers(self, needs: frozenset[PortKind]) -> str:
+        fitting = [
+            f"{name}.{unit}" if unit else name
+            for name, units in self._units.items()
+            for unit, kinds in (units or {}).items()
+            if needs <= kinds
+        ]
+        return f"these have: {listed(fitting)}" if fitting else "no device here has"
