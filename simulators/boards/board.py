@@ -43,6 +43,8 @@ BOOT_S = 0.25
 KEEP_ALIVE_S = 1.0
 TELEMETRY_S = 1.0
 GARBAGE_S = 0.05
+QUIET_S = 1.5
+"""Host bytes after so long a silence are noted, whole frames or not."""
 AMBIENT_C = 28.0
 CABLES = {0: PpState.NC, 13: PpState.A13, 20: PpState.A20, 32: PpState.A32, 63: PpState.A70, -1: PpState.FAULT}
 """Proximity coding by the cable's rating in ampere; −1 is a short."""
@@ -99,6 +101,8 @@ class Board:
         self._next_garbage = now
         self._told: dict[type, FromBoard] = {}
         self._logged: dict[str, object] = {}
+        self._heard: dict[str, object] = {}
+        self._bytes_at = -math.inf
         self.power_up(now)
 
     @property
@@ -134,6 +138,7 @@ class Board:
         self.firmware = fresh
         self._reader = FrameReader()
         self._told.clear()
+        self._heard.clear()
 
     @property
     def duty_pct(self) -> float:
@@ -148,6 +153,9 @@ class Board:
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the host."""
+        if now - self._bytes_at > QUIET_S:
+            self.log.add("host_bytes", count=len(data))
+        self._bytes_at = now
         if not self.running or self.wire_faults.deaf:
             return
         for payload in self._reader.feed(data):
@@ -169,16 +177,16 @@ class Board:
             firmware.keep_alive(now)
             return
         if isinstance(message, PwmDutyCycle):
-            self.log.add("frame_in", kind="pwm", steps=message.steps)
+            self._note_frame("pwm", steps=message.steps)
             firmware.request_pwm(message.steps)
         elif isinstance(message, AllowPowerOn):
-            self.log.add("frame_in", kind="allow_power_on", allowed=message.allowed)
+            self._note_frame("allow_power_on", allowed=message.allowed)
             firmware.allow_power_on(message.allowed)
         elif isinstance(message, ConnectorLock):
-            self.log.add("frame_in", kind="lock", locked=message.locked)
+            self._note_frame("lock", locked=message.locked)
             firmware.lock.drive(message.locked, now)
         elif isinstance(message, SetNumberOfPhases):
-            self.log.add("frame_in", kind="phases", three=message.three)
+            self._note_frame("phases", three=message.three)
             firmware.contactor.select(message.three)
         elif isinstance(message, RcdCommand):
             self.log.add("frame_in", kind="rcd", test=message.test, reset=message.reset)
@@ -186,6 +194,12 @@ class Board:
         elif isinstance(message, Reset):
             self.log.add("frame_in", kind="reset")
             self.restart(ResetReason.USER, now)
+
+    def _note_frame(self, kind: str, **fields: object) -> None:
+        """Write down a command, unless it only repeats the last of its kind."""
+        if self._heard.get(kind) != fields:
+            self._heard[kind] = fields
+            self.log.add("frame_in", kind=kind, **fields)
 
     def _say(self, message: FromBoard) -> None:
         if self.wire_faults.mute or self.wire_faults.garbage:
