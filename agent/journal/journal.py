@@ -1,0 +1,352 @@
+"""The journal: what happened and is not delivered yet, and the documents the station lives by.
+
+One SQLite file, durable at every commit. Only one thread uses it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import uuid
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agent.journal import history
+from agent.journal.codec import CodecError, decode, encode
+from agent.journal.database import explain, open_database
+from agent.journal.errors import JournalError
+from agent.journal.events import Event, Stamp
+from agent.journal.history import TransactionSummary
+from agent.journal.salvage import salvage
+from agent.journal.schema import MIGRATIONS, Migration
+
+log = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+
+_RECORD = "kind, body, boot, monotonic_s, utc_s, synced, message_id, crc"
+_READ = "seq, kind, body, boot, name, monotonic_s, utc_s, synced, offset_s, message_id, crc, attempts"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A record waiting for delivery."""
+
+    seq: int
+    event: Event
+    stamp: Stamp
+    """As written at the time."""
+    utc_s: float
+    """The stamp's time, corrected by what is known of that boot's clock."""
+    attempts: int
+    message_id: str
+    """Stable per record: each retry carries the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A record that left the line undelivered. It stays on the books until an operator decides."""
+
+    seq: int
+    kind: str
+    body: str
+    utc_s: float
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFigures:
+    pending: int
+    parked: int
+    oldest_utc_s: float | None
+    """Of the pending ones; None when there are none."""
+
+
+class Journal:
+    """Use ``Journal.open``. Every method raises JournalError when the disk or the file fails; it may be called again
+    later, and nothing of the failed step was kept."""
+
+    def __init__(self, path: Path, boot: str, connection: sqlite3.Connection, lock: int) -> None:
+        self.path = path
+        self.boot = boot
+        self.quarantined: Path | None = None
+        """Where a damaged file was put that was found at opening; None when all was well."""
+        self.salvaged = 0
+        """Rows taken over from it."""
+        self._db = connection
+        self._lock = lock
+        self._depth = 0
+        self._boots: dict[str, int] = {}
+
+    @classmethod
+    def open(cls, path: Path, boot: str, migrations: Sequence[Migration] = MIGRATIONS) -> Journal:
+        """Open or create the journal. ``boot`` names this boot of the machine (``agent.clock.boot_id``).
+
+        A damaged file is put aside and what is readable taken over. A file of a newer version is refused, untouched.
+        """
+        opened = open_database(path, migrations)
+        journal = cls(path, boot, opened.connection, opened.lock)
+        if opened.quarantined is not None:
+            journal.quarantined = opened.quarantined
+            journal.salvaged = salvage(opened.quarantined, opened.connection)
+            log.error("journal: %d rows taken over from %s", journal.salvaged, opened.quarantined)
+        return journal
+
+    def close(self) -> None:
+        """Close the file. Safe to call twice."""
+        if self._lock < 0:
+            return
+        self._db.close()
+        os.close(self._lock)
+        self._lock = -1
+
+    # ---- commits ------------------------------------------------------------------------------------------------
+
+    def write(self) -> AbstractContextManager[None]:
+        """One durable commit for all inside; an exception rolls all of it back. May be nested."""
+        return self._write()
+
+    @contextmanager
+    def _write(self) -> Iterator[None]:
+        if self._depth:
+            yield
+            return
+        self._depth = 1
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            self._roll_back()
+            raise explain(self.path, error) from error
+        except (OverflowError, UnicodeError) as error:
+            self._roll_back()
+            raise JournalError(f"{self.path}: a value cannot be stored: {error}") from error
+        except BaseException:
+            self._roll_back()
+            raise
+        finally:
+            self._depth = 0
+
+    def _roll_back(self) -> None:
+        self._boots.clear()
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            log.warning("journal: rollback after a failed step: %s", error)
+
+    def _read(self, query: Callable[[], _Result]) -> _Result:
+        try:
+            return query()
+        except sqlite3.Error as error:
+            raise explain(self.path, error) from error
+
+    # ---- the line of events -------------------------------------------------------------------------------------
+
+    def append(self, event: Event, stamp: Stamp) -> int:
+        """Add a record to the end of the line. Return its number, which rises for ever."""
+        try:
+            kind, body = encode(event)
+        except CodecError as error:
+            raise JournalError(f"{self.path}: cannot store {error}") from error
+        with self._write():
+            boot = self._boot_id(stamp.boot)
+            times = (float(stamp.monotonic_s), float(stamp.utc_s), int(stamp.synced))
+            row = (kind, body, boot, *times, str(uuid.uuid4()))
+            cursor = self._db.execute(
+                f"INSERT INTO record ({_RECORD}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, _crc(*row))
+            )
+            seq = cursor.lastrowid
+            assert seq is not None
+            history.note(self._db, event, stamp, boot, seq)
+        return seq
+
+    def pending(self, limit: int = 1, after: int = 0) -> list[Pending]:
+        """Return undelivered records, oldest first, numbered above ``after``. Damaged ones are parked on the way."""
+        found: list[Pending] = []
+        while len(found) < limit:
+            rows = self._read(
+                lambda: self._db.execute(
+                    f"SELECT {_READ} FROM record JOIN boot ON boot.id = record.boot "
+                    "WHERE seq > ? AND NOT delivered ORDER BY seq LIMIT ?",
+                    (after, limit - len(found)),  # noqa: B023 (called at once)
+                ).fetchall()
+            )
+            if not rows:
+                break
+            for row in rows:
+                after = row[0]
+                record = self._decoded(row)
+                if record is not None:
+                    found.append(record)
+        return found
+
+    def _decoded(self, row: tuple[Any, ...]) -> Pending | None:
+        seq, kind, body, boot, boot_name, monotonic_s, utc_s, synced, offset_s, message_id, crc, attempts = row
+        try:
+            if crc != _crc(kind, body, boot, monotonic_s, utc_s, synced, message_id):
+                raise CodecError("checksum does not match: the stored bytes changed on the disk")
+            event = decode(kind, body)
+        except CodecError as error:
+            log.error("journal: record %d cannot be read and leaves the line: %s", seq, error)
+            try:
+                self.park(seq, f"unreadable: {error}")
+            except JournalError as trouble:
+                log.error("journal: record %d could not be parked: %s", seq, trouble)
+            return None
+        true_utc_s = utc_s if offset_s is None else monotonic_s + offset_s
+        return Pending(seq, event, Stamp(boot_name, monotonic_s, utc_s, bool(synced)), true_utc_s, attempts, message_id)
+
+    def delivered(self, seq: int) -> None:
+        """The network has it: the record leaves the line for good."""
+        with self._write():
+            self._db.execute("UPDATE record SET delivered = 1, body = '' WHERE seq = ?", (seq,))
+            self._db.execute(
+                "DELETE FROM record WHERE seq <= ? AND delivered AND seq < (SELECT max(seq) FROM record)", (seq,)
+            )
+            history.delivered(self._db, seq)
+
+    def attempt_failed(self, seq: int, error: str) -> int:
+        """Count a failed delivery. Return the attempts so far (0 for a record that is no longer there)."""
+        with self._write():
+            self._db.execute("UPDATE record SET attempts = attempts + 1, error = ? WHERE seq = ?", (error[:500], seq))
+            row = self._db.execute("SELECT attempts FROM record WHERE seq = ?", (seq,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def park(self, seq: int, reason: str) -> None:
+        """Take a record out of the line without losing it."""
+        with self._write():
+            self._db.execute(
+                f"INSERT INTO parked (seq, {_RECORD}, attempts, reason) SELECT seq, {_RECORD}, attempts, ? "
+                "FROM record WHERE seq = ? AND NOT delivered",
+                (reason[:500], seq),
+            )
+            # The row's number must stay taken while it is the highest.
+            self._db.execute("UPDATE record SET delivered = 1, body = '' WHERE seq = ?", (seq,))
+            self._db.execute("DELETE FROM record WHERE seq = ? AND seq < (SELECT max(seq) FROM record)", (seq,))
+
+    def parked(self, limit: int = 100, after: int = 0) -> list[Parked]:
+        """Return parked records by number."""
+        rows = self._read(
+            lambda: self._db.execute(
+                "SELECT seq, kind, body, coalesce(monotonic_s + offset_s, utc_s), attempts, reason FROM parked "
+                "JOIN boot ON boot.id = parked.boot WHERE seq > ? ORDER BY seq LIMIT ?",
+                (after, limit),
+            ).fetchall()
+        )
+        return [Parked(*row) for row in rows]
+
+    def unpark(self, seq: int | None = None) -> int:
+        """Put one parked record (or all) back at its old place in the line, attempts at 0. Return how many."""
+        where, values = ("WHERE seq = ?", (seq,)) if seq is not None else ("", ())
+        with self._write():
+            count = self._db.execute(f"SELECT count(*) FROM parked {where}", values).fetchone()[0]
+            self._db.execute(
+                f"INSERT OR REPLACE INTO record (seq, {_RECORD}) SELECT seq, {_RECORD} FROM parked {where}", values
+            )
+            self._db.execute(f"DELETE FROM parked {where}", values)
+        return int(count)
+
+    def figures(self) -> QueueFigures:
+        """Return how much waits, and since when."""
+
+        def query() -> QueueFigures:
+            pending = self._db.execute("SELECT count(*) FROM record WHERE NOT delivered").fetchone()[0]
+            parked = self._db.execute("SELECT count(*) FROM parked").fetchone()[0]
+            oldest = self._db.execute(
+                "SELECT coalesce(monotonic_s + offset_s, utc_s) FROM record JOIN boot ON boot.id = record.boot "
+                "WHERE NOT delivered ORDER BY seq LIMIT 1"
+            ).fetchone()
+            return QueueFigures(pending, parked, oldest[0] if oldest else None)
+
+        return self._read(query)
+
+    # ---- transactions -------------------------------------------------------------------------------------------
+
+    def set_network_transaction(self, transaction: str, number: int) -> None:
+        """Remember which number the network gave this transaction."""
+        with self._write():
+            history.set_number(self._db, transaction, number)
+
+    def network_transaction(self, transaction: str) -> int | None:
+        return self._read(lambda: history.number_of(self._db, transaction))
+
+    def transaction_of(self, number: int) -> str | None:
+        """Return the identity of the latest transaction to which the network gave this number."""
+        if abs(number) >= 1 << 63:  # more than the file can hold, so never given
+            return None
+        return self._read(lambda: history.identity_of(self._db, number))
+
+    def transactions(self, limit: int = 100) -> list[TransactionSummary]:
+        """Return the latest transactions, newest first."""
+        return self._read(lambda: history.latest(self._db, limit))
+
+    # ---- clock --------------------------------------------------------------------------------------------------
+
+    def fix_clock(self, boot: str, offset_s: float) -> None:
+        """From now on, times of that boot are its monotonic time plus ``offset_s`` (UTC in seconds since 1970)."""
+        with self._write():
+            self._db.execute("UPDATE boot SET offset_s = ? WHERE id = ?", (offset_s, self._boot_id(boot)))
+
+    def _boot_id(self, name: str) -> int:
+        known = self._boots.get(name)
+        if known is None:
+            row = self._read(lambda: self._db.execute("SELECT id FROM boot WHERE name = ?", (name,)).fetchone())
+            if row is None:
+                with self._write():
+                    row = (self._db.execute("INSERT INTO boot (name) VALUES (?)", (name,)).lastrowid,)
+            known = self._boots[name] = int(row[0])
+        return known
+
+    # ---- documents ----------------------------------------------------------------------------------------------
+
+    def keep(self, table: str, key: str, value: Any | None) -> None:
+        """Store a JSON document; None deletes it."""
+        with self._write():
+            if value is None:
+                self._db.execute("DELETE FROM document WHERE tbl = ? AND key = ?", (table, key))
+                return
+            text = json.dumps(value, separators=(",", ":"))
+            # An unchanged document costs no page.
+            self._db.execute(
+                "INSERT INTO document (tbl, key, value) VALUES (?, ?, ?) "
+                "ON CONFLICT (tbl, key) DO UPDATE SET value = excluded.value WHERE value <> excluded.value",
+                (table, key, text),
+            )
+
+    def kept(self, table: str) -> dict[str, Any]:
+        """Return all documents of a table. One that cannot be read is left out, and logged."""
+        rows = self._read(
+            lambda: self._db.execute("SELECT key, value FROM document WHERE tbl = ?", (table,)).fetchall()
+        )
+        return {key: value for key, text in rows if (value := _document(table, key, text)) is not None}
+
+    def kept_one(self, table: str, key: str) -> Any | None:
+        row = self._read(
+            lambda: self._db.execute("SELECT value FROM document WHERE tbl = ? AND key = ?", (table, key)).fetchone()
+        )
+        return _document(table, key, row[0]) if row else None
+
+    def forget_all(self, table: str) -> None:
+        with self._write():
+            self._db.execute("DELETE FROM document WHERE tbl = ?", (table,))
+
+
+def _document(table: str, key: str, text: str) -> Any | None:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        log.error("journal: document %s/%s cannot be read and is ignored: %s", table, key, error)
+        return None
+
+
+def _crc(*parts: Any) -> int:
+    return zlib.crc32("\0".join(map(str, parts)).encode())
