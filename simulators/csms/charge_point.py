@@ -39,7 +39,8 @@ from .wire import FrameError, Incoming, MessageType, SchemaError, check_schema, 
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
 
-    from .server import Csms, Station
+    from .server import Csms
+    from .station import Station
 
 LOGGER = logging.getLogger("simulators.csms")
 

@@ -11,6 +11,7 @@ The rules, so that two readers come to the same sum:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -96,6 +97,8 @@ def register_wh(meter_value: dict[str, Any]) -> float | None:
             try:
                 value = float(sample["value"])
             except ValueError:
+                continue
+            if not math.isfinite(value):
                 continue
             return value * 1000 if sample.get("unit") == "kWh" else value
     return None

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import http
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -26,9 +24,10 @@ from .frames import Direction, Frame, FrameLog, read_frames, utc_text
 from .handlers import CentralSystemSession
 from .ledger import Ledger
 from .order import DEFAULT_CALL_TIMEOUT_S as DEFAULT_ORDER_TIMEOUT_S
-from .order import StationOrder
 from .restore import restore
+from .station import BootPolicy, ReceivedCall, Station
 from .tokens import TokenList
+from .waiting import Waiting
 from .wire import Incoming
 
 __all__ = ["BootPolicy", "CallRefused", "Csms", "ReceivedCall", "Station"]
@@ -42,58 +41,6 @@ MAX_FRAME_BYTES = 16 * 2**20
 WEBSOCKET_LOGGER = logging.getLogger("simulators.csms.websocket")
 # Clients that fail the handshake are part of the game; a traceback for each would bury what matters.
 WEBSOCKET_LOGGER.setLevel(logging.CRITICAL)
-
-
-@dataclass(frozen=True, slots=True)
-class BootPolicy:
-    """How BootNotification is answered: RegistrationStatus and interval in seconds."""
-
-    status: str = "Accepted"
-    interval_s: int = 300
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedCall:
-    """A CALL of a charge point, valid by its schema or not."""
-
-    charge_point: str
-    connection: int
-    message_id: str
-    action: str
-    payload: dict[str, Any]
-    frame: int
-    received_at: str
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "charge_point": self.charge_point,
-            "connection": self.connection,
-            "message_id": self.message_id,
-            "action": self.action,
-            "payload": self.payload,
-            "frame": self.frame,
-            "received_at": self.received_at,
-        }
-
-
-@dataclass(slots=True)
-class Station:
-    """What outlives a connection of one charge point."""
-
-    id: str
-    order: StationOrder = field(default_factory=StationOrder)
-    call_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    sessions: list[Session] = field(default_factory=list)
-    connections: int = 0
-    boot: dict[str, Any] | None = None
-    statuses: dict[int, dict[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Waiter:
-    ready: Callable[[], bool]
-    future: asyncio.Future[None]
 
 
 class Csms:
@@ -133,7 +80,7 @@ class Csms:
         self._connections = 0
         self._servers: list[Server] = []
         self._listening: Server | None = None
-        self._waiters: list[_Waiter] = []
+        self._waiting = Waiting()
         self._control: ControlServer | None = None
 
     # ---- life ----
@@ -209,7 +156,7 @@ class Csms:
             process_request=self._process_request,
             compression=None,
             ping_interval=None,
-            open_timeout=30,
+            open_timeout=5,
             close_timeout=2,
             max_size=MAX_FRAME_BYTES,
             logger=WEBSOCKET_LOGGER,
@@ -220,6 +167,8 @@ class Csms:
     async def stop_listening(self, *, keep_connections: bool = False) -> None:
         """Refuse new connections, and cut the present ones unless they are to be kept."""
         if self._listening is not None:
+            # websockets closes in a task; a connection that slips in before it runs would be half taken.
+            self._listening.server.close()
             self._listening.close(close_connections=False)
             self._listening = None
         if not keep_connections:
@@ -230,7 +179,7 @@ class Csms:
         sessions = self._sessions()
         for session in sessions:
             session.abort()
-        await self._until(lambda: not any(session in self._sessions() for session in sessions))
+        await self._waiting.until(lambda: not any(session in self._sessions() for session in sessions))
 
     async def restart(self, *, forget: bool = False) -> None:
         """Cut everything as a restarted CSMS does; with ``forget`` it has also lost its open transactions."""
@@ -262,7 +211,7 @@ class Csms:
         station.order.call_timeout_s = self.call_timeout_s
         station.order.connected()
         station.sessions.append(session)
-        self._wake()
+        self._waiting.wake()
         try:
             await session.start()
         finally:
@@ -273,7 +222,7 @@ class Csms:
                 station.id,
                 f"{connection.close_code} {connection.close_reason or ''}".strip(),
             )
-            self._wake()
+            self._waiting.wake()
 
     # ---- charge points ----
 
@@ -340,7 +289,7 @@ class Csms:
                 frame.wall_time,
             )
         )
-        self._wake()
+        self._waiting.wake()
 
     def ledger(self) -> dict[str, Any]:
         """The books as plain JSON: transactions, totals, anomalies, and the state of each charge point."""
@@ -424,7 +373,7 @@ class Csms:
             return len(found) >= count
 
         try:
-            await self._until(enough, timeout_s)
+            await self._waiting.until(enough, timeout_s)
         except TimeoutError:
             raise TimeoutError(f"waited {timeout_s:g} s for {count} {action}, got {len(found)}") from None
         return found
@@ -449,26 +398,9 @@ class Csms:
 
     async def _wait_link(self, ready: Callable[[], Any], who: str | None, what: str, timeout_s: float) -> None:
         try:
-            await self._until(lambda: bool(ready()), timeout_s)
+            await self._waiting.until(lambda: bool(ready()), timeout_s)
         except TimeoutError:
             raise TimeoutError(f"waited {timeout_s:g} s for {who or 'a charge point'} to {what}") from None
-
-    async def _until(self, ready: Callable[[], bool], timeout_s: float | None = None) -> None:
-        if ready():
-            return
-        waiter = _Waiter(ready, asyncio.get_running_loop().create_future())
-        self._waiters.append(waiter)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await waiter.future
-        finally:
-            with contextlib.suppress(ValueError):
-                self._waiters.remove(waiter)
-
-    def _wake(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.future.done() and waiter.ready():
-                waiter.future.set_result(None)
 
 
 def _charge_point_id(path: str) -> str:
