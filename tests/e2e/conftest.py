@@ -1,0 +1,111 @@
+"""Whole chargers for the tests: the lab's hardware behind ptys, a CSMS on a socket, and the product's own processes."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulators.charger import Charger
+from simulators.csms.process import CsmsProcess
+from simulators.demo.books import Charge, Deed, compare, lived
+from simulators.lab.client import LabControl
+from simulators.lab.process import Lab
+
+SETTINGS: dict[str, Any] = {
+    "control.realtime_priority": 0,
+    "ocpp.settings.MeterValueSampleInterval": "2",
+    "ocpp.back_off_minimum_s": 0.2,
+    "ocpp.back_off_random_s": 0.2,
+    "ocpp.back_off_repeats": 1,
+}
+
+
+@dataclass
+class Site:
+    """One charger on simulated hardware with its network."""
+
+    lab: LabControl
+    csms: CsmsProcess
+    charger: Charger
+    directory: Path
+
+    def start(self) -> None:
+        """Start control and agent, each by itself, and wait for the accepted boot."""
+        self.charger.start("control")
+        self.charger.start("agent")
+        self.charger.wait_accepted()
+
+    def evse(self, number: int = 1) -> Any:
+        return self.charger.status()["evses"][number - 1]
+
+    def wait_evse(self, condition: Callable[[Any], bool], what: str, number: int = 1, timeout_s: float = 30.0) -> Any:
+        status = self.charger.wait_for(lambda s: condition(s["evses"][number - 1]), what, timeout_s)
+        return status["evses"][number - 1]
+
+    def wait_charging(self, number: int = 1, timeout_s: float = 30.0) -> Any:
+        return self.wait_evse(
+            lambda e: e["status"] == "Charging" and (e["power_w"] or 0) > 1000,
+            f"EVSE {number} charges",
+            number,
+            timeout_s,
+        )
+
+    def plug_and_tap(self, token: str, evse: int = 1, vehicle: str = "renault-zoe-r135") -> float:
+        """Plug in, show the card, wait until energy flows. Return the Unix time of the card."""
+        self.lab.plug(evse, vehicle=vehicle)
+        self.wait_evse(lambda e: e["status"] == "Preparing", "preparing", evse)
+        at = time.time()
+        self.lab.tap(token)
+        self.wait_charging(evse)
+        return at
+
+    def tap_and_leave(self, token: str, evse: int = 1) -> float:
+        """Show the card, wait for the plug, drive away. Return the Unix time of the card."""
+        at = time.time()
+        self.lab.tap(token)
+        self.wait_evse(lambda e: e["transaction"] is None and not e["locked"], "transaction over, plug free", evse)
+        self.lab.unplug(evse)
+        self.wait_evse(lambda e: e["status"] == "Available", "available", evse)
+        return at
+
+    def wait_energy(self, wh: float, number: int = 1, timeout_s: float = 30.0) -> None:
+        """Wait until the meter's register has moved on by so much."""
+        begin = self.lab.evse(number)["meter"]["register_wh"]
+        self.lab.wait_for(lambda e: e["meter"]["register_wh"] >= begin + wh, timeout_s, number)
+
+    def events(self, number: int = 1) -> list[str]:
+        return [str(entry["event"]) for entry in self.lab.log(number)]
+
+    def complaints(self, deeds: list[Deed]) -> list[str]:
+        """Compare the network's books with the hardware's logs: empty when they agree to the Wh and the second."""
+        self.charger.wait_delivered()
+        ledger = self.csms.ledger()
+        charges: list[Charge] = lived(self.directory / "logs", deeds)
+        found = [f"anomaly: {anomaly}" for anomaly in ledger["anomalies"]]
+        found += [complaint for row in compare(charges, ledger) for complaint in row.complaints]
+        return found
+
+
+SiteFactory = Callable[..., Site]
+
+
+@pytest.fixture
+def new_site(tmp_path: Path) -> Iterator[SiteFactory]:
+    """Build sites; everything they started ends with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def build(settings: dict[str, Any] | None = None, **options: Any) -> Site:
+            directory = tmp_path / "site"
+            csms = stack.enter_context(CsmsProcess(directory / "csms"))
+            options = {"evses": 1, "energy_factor": 20.0, "csms": csms.url, **options}
+            lab = stack.enter_context(Lab(directory, {**SETTINGS, **(settings or {})}, **options))
+            charger = stack.enter_context(Charger(lab.config_path))
+            return Site(lab.control, csms, charger, directory)
+
+        yield build
