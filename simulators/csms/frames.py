@@ -66,19 +66,18 @@ def utc_text(moment: datetime) -> str:
 class FrameLog:
     """Appends frames to memory and, when a path is given, to a JSON-lines file."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        self.frames: list[Frame] = []
-        self._next_number = 1
+    def __init__(self, path: Path | None = None, earlier: list[Frame] | None = None) -> None:
+        """Open the file. ``earlier`` are the frames already in it; without them an existing file is put aside."""
+        self.frames: list[Frame] = list(earlier or [])
+        self._next_number = self.frames[-1].number + 1 if self.frames else 1
         self._file: int | None = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if earlier is None:
+                _put_aside(path)
+            else:
+                _mend(path)
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-
-    def continue_from(self, frames: list[Frame]) -> None:
-        """Take over the frames of an earlier run, so that numbers go on where they ended."""
-        self.frames.extend(frames)
-        if frames:
-            self._next_number = frames[-1].number + 1
 
     def add(self, direction: Direction, connection: int, charge_point: str, content: str | bytes) -> Frame:
         """Record one frame. Raises ``OSError`` when the file cannot take it: then nothing may be answered."""
@@ -106,6 +105,25 @@ class FrameLog:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def _put_aside(path: Path) -> None:
+    """Give an earlier run's log the first free number as its ending."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    number = 1
+    while (aside := path.with_name(f"{path.name}.{number}")).exists():
+        number += 1
+    path.rename(aside)
+
+
+def _mend(path: Path) -> None:
+    """Take off a last line that a kill or a full disk cut short, so that the next one starts a line of its own."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
 
 
 def read_frames(path: Path) -> list[Frame]:

@@ -75,6 +75,7 @@ class Csms:
         self.anomalies: list[Anomaly] = []
         self.stations: dict[str, Station] = {}
         self.stopped = asyncio.Event()
+        self.log = FrameLog()
         self._port = port
         self._resume = resume
         self._connections = 0
@@ -86,17 +87,17 @@ class Csms:
     # ---- life ----
 
     async def __aenter__(self) -> Self:
-        earlier: list[Frame] = []
-        if self._resume and self.frames_path is not None and self.frames_path.exists():
-            earlier = read_frames(self.frames_path)
-        self.log = FrameLog(self.frames_path)
-        self.log.continue_from(earlier)
-        restore(self, earlier)
-        self._connections = max((frame.connection for frame in earlier), default=0)
+        earlier: list[Frame] | None = None
+        if self._resume and self.frames_path is not None:
+            earlier = read_frames(self.frames_path) if self.frames_path.exists() else []
+        if self.dir is not None:
+            # First, so that a second CSMS in this folder leaves the first one's log alone.
+            self._control = ControlServer(self, self.dir)
+            await self._control.start()
         try:
-            if self.dir is not None:
-                self._control = ControlServer(self, self.dir)
-                await self._control.start()
+            self.log = FrameLog(self.frames_path, earlier)
+            restore(self, earlier or [])
+            self._connections = max((frame.connection for frame in earlier or []), default=0)
             await self.listen()
         except BaseException:
             await self._close_everything()
