@@ -13,6 +13,7 @@ import pytest
 from csms_wire import BOOT, START, ask, booted, call, charge_point
 
 from simulators.csms import ControlClient, ControlError, Csms
+from simulators.csms.anomalies import AnomalyKind
 from simulators.csms.words import WORDS, WordError, run_word
 
 MANUAL = Path(__file__).resolve().parents[3] / "docs" / "simulators-csms.md"
@@ -212,8 +213,11 @@ def test_every_word_is_exercised_here_and_explained_in_the_manual() -> None:
     for name, word in WORDS.items():
         assert re.search(rf'"{name}[ "]', source), f"{name} is not tested"
         assert f"`{word.usage}`" in manual, f"{word.usage} is not in the manual"
-    told = set(re.findall(r"^\| `([a-z-]+)", manual, re.MULTILINE))
+    words_part = manual[manual.index("## Control it") : manual.index("## The ledger")]
+    told = set(re.findall(r"^\| `([a-z-]+)", words_part, re.MULTILINE))
     assert told == set(WORDS)
+    kinds_part = manual[manual.index("### Anomalies") : manual.index("## The frame log")]
+    assert set(re.findall(r"`([a-z-]+)`", kinds_part)) == set(AnomalyKind)
 
 
 @pytest.mark.parametrize(
