@@ -36,10 +36,10 @@ def float32_step(value: float) -> float:
 class EnergyCheck:
     """Judges an energy register over time.
 
-    SUSPECT is a reading that, against the last GOOD one, runs backwards, or forwards faster than ``MAX_POWER_W``
-    allows; each by more than the register's own step. A single wild reading leaves the base alone. After
-    ``CONFIRMATIONS`` suspect readings that agree among themselves the new level becomes the base and is GOOD again:
-    by then the break stands in ten records that say so.
+    SUSPECT is a reading below zero, or one that, against the last GOOD one, runs backwards, or forwards faster than
+    ``MAX_POWER_W`` allows; each by more than the register's own step. A single wild reading leaves the base alone.
+    After ``CONFIRMATIONS`` suspect readings that agree among themselves the new level becomes the base and is GOOD
+    again: by then the break stands in ten records that say so.
     """
 
     step_wh: float = 0.0
@@ -49,6 +49,8 @@ class EnergyCheck:
     _agreeing: int = 0
 
     def judge(self, energy_wh: float, at: float) -> Quality:
+        if energy_wh < 0:
+            return Quality.SUSPECT
         if self._good is None or self._plausible(self._good, energy_wh, at):
             self._good, self._suspect, self._agreeing = (energy_wh, at), None, 0
             return Quality.GOOD

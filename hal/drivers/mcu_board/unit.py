@@ -30,7 +30,6 @@ from hal.values import (
     PilotReading,
     PilotState,
     ProximityReading,
-    Quality,
     ResidualCurrentReading,
     SelfTest,
     TemperatureReading,
@@ -282,7 +281,6 @@ class BoardUnit:
         if not all(math.isfinite(number) for number in numbers):
             return
         total_wh = energy_wh(message.total_watt_hr)
-        quality = Quality.SUSPECT if total_wh < 0 else self._energy.judge(total_wh, now)
         self._told.meter = MeterReading(
             at=now,
             energy_import_wh=total_wh,
@@ -290,7 +288,7 @@ class BoardUnit:
             voltage_v=voltage_v,
             current_a=current_a,
             frequency_hz=message.freq_l1,
-            quality=quality,
+            quality=self._energy.judge(total_wh, now),
         )
 
     @property
