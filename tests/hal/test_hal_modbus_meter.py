@@ -55,6 +55,7 @@ class Line:
         self.asked: list[rtu.ReadRequest] = []
         self.spoil: Callable[[rtu.ReadRequest, bytes], bytes] = lambda request, answer: answer
         self.now = 0.0
+        self._served = -1.0
 
     def request(self) -> rtu.ReadRequest:
         """Wait for the next request of the master."""
@@ -81,11 +82,10 @@ class Line:
 
     def run(self, until: float) -> None:
         """Let the virtual time pass; every request is answered (as ``spoil`` has it) as soon as it is out."""
-        served = -1.0
         while self.now < until:
             self.device.on_timer(self.now)
-            if self.is_asking() and served != self.device._deadline:
-                served = self.device._deadline
+            if self.is_asking() and self._served != self.device._deadline:
+                self._served = self.device._deadline
                 sent = self.answer(self.request())
                 turn_until(self.device, lambda sent=sent: self._has_read(sent), self.now)  # type: ignore[misc]
             self.now = round(self.now + 0.01, 3)
