@@ -40,10 +40,13 @@ class PilotClassifier:
         self.valid = True
         self._candidate: CpState | None = None
         self._sampled_at = -1.0
+        self._skipped = False
 
     def sample(self, high_v: float, now: float) -> None:
         if now - self._sampled_at < MIN_SAMPLE_GAP_S:
+            self._skipped = True
             return
+        self._skipped = False
         self._sampled_at = now
         seen = band(high_v, self.state)
         if seen is self._candidate:
@@ -54,4 +57,5 @@ class PilotClassifier:
 
     @property
     def settled(self) -> bool:
-        return self._candidate is self.state
+        """Nothing is left to look at again soon."""
+        return self._candidate is self.state and not self._skipped

@@ -121,7 +121,8 @@ class Firmware:
         locking = self.lock.step(now)
         self.errors = replace(self.errors, connector_lock_failed=self.lock.failed)
         testing = self._test_since is not None or self._test_ended_at is not None
-        return moving or locking or testing or not self.pilot.settled or self._ready_since is not None
+        restless = not self.pilot.settled or self._ready_since is not None or self.contactor.coil
+        return moving or locking or testing or restless
 
     def _check_diode(self, low_v: float) -> None:
         if self.pilot.state is CpState.A:

@@ -36,7 +36,7 @@ def _add_lab(subparsers: Subparsers) -> None:
     lab.add_argument("--connector", choices=CONNECTORS, default="socket", help="outlet or fixed cable (socket)")
     lab.add_argument("--phases", type=int, choices=(1, 3), default=3, help="phases of the supply (3)")
     lab.add_argument("--max-current", type=float, default=32.0, metavar="A", help="rating of each EVSE (32)")
-    lab.add_argument("--meter-map", choices=tuple(MAPS), default="eastron-sdm630", help="type of the meters")
+    lab.add_argument("--meter-map", choices=tuple(MAPS), default="sdm630", help="type of the meters")
     lab.add_argument("--reader", choices=READERS, default="pn532", help="type of the card reader (pn532)")
     lab.add_argument("--readers-per-evse", action="store_true", help="a reader for each EVSE instead of a common one")
     lab.add_argument("--identity", default="LAB-0001", help="serial number and OCPP identity (LAB-0001)")

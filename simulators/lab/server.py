@@ -41,8 +41,17 @@ def _listen(path: Path) -> socket.socket:
 async def serve(settings: LabSettings, ready: Callable[[Hardware], None]) -> None:
     """Run a lab until SIGTERM or SIGINT. ``ready`` is called once everything is up. Raises SettingsError."""
     settings.check()
+    settings.config()  # refuses impossible overrides before anything is touched
     settings.directory.mkdir(parents=True, exist_ok=True)
     listener = _listen(settings.socket_path)
+    try:
+        await _serve(settings, listener, ready)
+    finally:
+        listener.close()
+        settings.socket_path.unlink(missing_ok=True)
+
+
+async def _serve(settings: LabSettings, listener: socket.socket, ready: Callable[[Hardware], None]) -> None:
     settings.write_config()
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
@@ -59,7 +68,6 @@ async def serve(settings: LabSettings, ready: Callable[[Hardware], None]) -> Non
     finally:
         server.close()
         hardware.stop()
-        settings.socket_path.unlink(missing_ok=True)
 
 
 async def _converse(hardware: Hardware, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

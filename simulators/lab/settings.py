@@ -33,7 +33,7 @@ class LabSettings:
     connector: str = "socket"
     phases: int = 3
     max_current_a: float = 32.0
-    meter_map: str = "eastron-sdm630"
+    meter_map: str = "sdm630"
     reader: str = "pn532"
     readers_per_evse: bool = False
     csms_url: str = ""
@@ -91,7 +91,7 @@ class LabSettings:
             "driver": "modbus-meter",
             "port": str(self.meter_port),
             "baud": METER_BAUD,
-            "parity": "none",
+            "parity": "N",
             "meters": [{"name": f"m{n}", "address": n, "map": self.meter_map} for n in numbers],
         }
         for name in self.reader_names():

@@ -60,11 +60,11 @@ def _sdm72_v1(core: MeterCore) -> Registers:
 
 
 MAPS: Mapping[str, Callable[[MeterCore], Registers]] = {
-    "eastron-sdm120": _single_phase,
-    "eastron-sdm230": _single_phase,
-    "eastron-sdm630": _three_phase,
-    "eastron-sdm72d-m": _three_phase,
-    "eastron-sdm72d-m-v1": _sdm72_v1,
+    "sdm120": _single_phase,
+    "sdm230": _single_phase,
+    "sdm630": _three_phase,
+    "sdm72d-m-v2": _three_phase,
+    "sdm72d-m-v1": _sdm72_v1,
 }
 ENERGY_REGISTERS = frozenset({0x48, 0x4A, 0x156})
 

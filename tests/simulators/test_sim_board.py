@@ -130,6 +130,18 @@ def test_opens_by_itself_within_50_ms(load: str) -> None:
     assert not bench.closed
 
 
+def test_asks_to_be_stepped_soon_until_a_change_is_dealt_with() -> None:
+    bench = Bench()
+    bench.charge()
+    bench.load = "A"
+    around = Surroundings(*peaks_v(bench.board.duty_pct, LOADS["A"]))
+    while bench.closed:
+        assert bench.board.step(bench.now, around)  # also right after another step
+        bench.run(TICK_S)
+    bench.run(0.1)
+    assert not bench.board.step(bench.now + TICK_S, around)
+
+
 def test_opens_on_withdrawn_permission_and_on_f_but_not_on_x1() -> None:
     bench = Bench()
     bench.charge()

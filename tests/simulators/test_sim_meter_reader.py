@@ -22,8 +22,8 @@ class Line:
     def __init__(self) -> None:
         self.answers: list[bytes] = []
         self.slaves = {
-            1: Slave(1, "eastron-sdm630", MeterCore(12_345), EventLog()),
-            2: Slave(2, "eastron-sdm120", MeterCore(500), EventLog()),
+            1: Slave(1, "sdm630", MeterCore(12_345), EventLog()),
+            2: Slave(2, "sdm120", MeterCore(500), EventLog()),
         }
         self.line = ModbusLine(self.slaves, lambda data, _: self.answers.append(data))
         self.now = 1.0
@@ -71,7 +71,7 @@ def test_values_of_both_maps() -> None:
     assert line.value(1, 0x48) == shown_kwh(12_345)
     assert line.value(2, 0x0C) == pytest.approx(230 * 16)
     assert line.value(2, 0x156) == shown_kwh(500)
-    assert {"eastron-sdm120", "eastron-sdm230", "eastron-sdm630", "eastron-sdm72d-m"} <= set(MAPS)
+    assert {"sdm120", "sdm230", "sdm630", "sdm72d-m-v1", "sdm72d-m-v2"} == set(MAPS)
 
 
 def test_block_read_carries_all_registers() -> None:
