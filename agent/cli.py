@@ -1,0 +1,193 @@
+"""``evse-agent``: the command line. Each command imports only what it needs.
+
+Exit status: 0 done; 1 failed while running; 2 wrong usage or configuration; 3 no agent answers; 4 the agent refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent.local.client import LocalClient
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_UNREACHABLE = 3
+EXIT_REFUSED = 4
+
+DEFAULT_SOCKET = Path("/run/evse-agent/api.sock")
+DEFAULT_CONFIG = Path("/etc/evse-agent/config.yaml")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except BrokenPipeError:
+        # The reader (less, head) went away: no error. Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except KeyboardInterrupt:
+        return EXIT_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="evse-agent",
+        description="The software of a charge point.",
+        epilog="Exit status: 0 done; 1 failed while running; 2 wrong usage or configuration; 3 no agent answers; "
+        "4 the agent refused.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, function: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(command=function)
+        return command
+
+    run = add("run", _run, "run control and agent together in the foreground")
+    serve = add("serve", _serve, "run the agent process alone, as a service manager does")
+    for command in (run, serve):
+        command.add_argument("--config", required=True, metavar="FILE", help="configuration file")
+    check = add("check-config", _check_config, "say what is wrong with a configuration file, and where")
+    check.add_argument("file", metavar="FILE", help="configuration file")
+    status = add("status", _status, "tell what each EVSE does, and why it does not charge")
+    status.add_argument("--json", action="store_true", help="the whole document as JSON")
+    link = add("link", _link, "drop or restore the link to the operator's network on purpose")
+    link.add_argument("wanted", choices=("offline", "online"))
+    for command in (status, link):
+        place = command.add_mutually_exclusive_group()
+        place.add_argument("--config", metavar="FILE", help="configuration of the running agent")
+        place.add_argument("--socket", metavar="PATH", help=f"its socket (else {DEFAULT_SOCKET})")
+    add("version", _version, "print the version")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from agent import supervisor
+
+    return supervisor.run(options.config, lambda: _report_findings(options.config))
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from agent import app
+
+    return app.main(["--config", options.config])
+
+
+def _check_config(options: argparse.Namespace) -> int:
+    status = _report_findings(options.file)
+    if status == EXIT_OK:
+        print(f"{options.file}: {_described(options.file)}")
+    return status
+
+
+def _report_findings(path: str) -> int:
+    from agent import config
+
+    findings = config.check(path, _setting_problem)
+    for finding in findings:
+        print(finding, file=sys.stderr)
+    return EXIT_USAGE if findings else EXIT_OK
+
+
+def _setting_problem(key: str, value: str) -> str:
+    """Judge an entry of ``ocpp.settings`` by the table of OCPP 1.6 keys."""
+    from agent.ocpp.v16.configuration import setting_of_key
+    from agent.station.settings import SETTINGS, SettingError, parse
+
+    name = setting_of_key(key)
+    if name is None:
+        return "is no OCPP key whose value can be set here; correct its spelling, or remove it"
+    try:
+        parse(SETTINGS[name], value)
+    except SettingError as error:
+        return str(error)
+    return ""
+
+
+def _described(path: str) -> str:
+    from agent import config
+
+    read = config.load(path)
+    evses = "1 EVSE" if len(read.evses) == 1 else f"{len(read.evses)} EVSEs"
+    devices = "1 device" if len(read.devices) == 1 else f"{len(read.devices)} devices"
+    network = f"the network at {read.ocpp.url}" if read.ocpp.url else "no network"
+    return f"good: {read.station.vendor} {read.station.model} {read.identity!r}, {evses} on {devices}, {network}"
+
+
+def _status(options: argparse.Namespace) -> int:
+    import json
+
+    def show(client: LocalClient) -> None:
+        document = client.call("status")
+        if options.json:
+            print(json.dumps(document, indent=2))
+            return
+        from agent.local.screen import screen
+
+        encoding = sys.stdout.encoding or "ascii"
+        print(screen(document).encode(encoding, "replace").decode(encoding))
+
+    return _with_client(options, show)
+
+
+def _link(options: argparse.Namespace) -> int:
+    online = options.wanted == "online"
+
+    def switch(client: LocalClient) -> None:
+        client.call("link.set", online=online)
+        print("the link may connect" if online else "the link is dropped until 'evse-agent link online'")
+
+    return _with_client(options, switch)
+
+
+def _version(_: argparse.Namespace) -> int:
+    from agent import __version__
+
+    print(f"evse-agent {__version__}")
+    return EXIT_OK
+
+
+def _with_client(options: argparse.Namespace, use: Callable[[LocalClient], Any]) -> int:
+    from agent.local.client import CallError, LocalClient, UnreachableError
+
+    path = _socket(options)
+    if path is None:
+        return EXIT_USAGE
+    try:
+        with LocalClient(path) as client:
+            use(client)
+    except UnreachableError as error:
+        print(f"evse-agent: {error}", file=sys.stderr)
+        return EXIT_UNREACHABLE
+    except CallError as error:
+        print(f"evse-agent: refused: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    return EXIT_OK
+
+
+def _socket(options: argparse.Namespace) -> Path | None:
+    if options.socket is not None:
+        return Path(options.socket)
+    if options.config is None and (DEFAULT_SOCKET.exists() or not DEFAULT_CONFIG.exists()):
+        return DEFAULT_SOCKET
+    from agent import config
+
+    try:
+        return config.load(options.config or DEFAULT_CONFIG, drivers=False).api_path
+    except config.ConfigError as error:
+        print(error, file=sys.stderr)
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
