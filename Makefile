@@ -1,0 +1,77 @@
+# evse-agent. `make` alone lists what there is. Everything runs from .venv, which the first target installs.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint format types coverage check clean distclean install
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## install everything into .venv (once; again only when the requirements change)
+
+# The stamp is newer than the files that say what to install, so a second run has nothing to do.
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "evse-agent needs Python 3.11 or newer; name one with 'make PYTHON=python3.12 setup'" >&2; exit 1; }
+	@if ! $(PY) -m pip --version >/dev/null 2>&1; then \
+	    if ! $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
+	        if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	            apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null; \
+	        else \
+	            echo "this Python has no venv module; install it first: sudo apt-get install python3-venv" >&2; exit 1; \
+	        fi; \
+	    fi; \
+	    echo "creating $(VENV)"; \
+	    $(PYTHON) -m venv --clear $(VENV); \
+	fi
+	@echo "installing into $(VENV)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --constraint constraints.txt \
+	    --config-settings editable_mode=compat --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## a simulated charger, two drivers, a lost uplink, and a ledger that must agree to the Wh
+	@$(PY) -m simulators.demo
+
+test: $(STAMP) ## run all tests
+	@$(PY) -m pytest
+
+bench: $(STAMP) ## measure reaction, start-up, memory, CPU and journal; a table and build/bench.json
+	@mkdir -p build
+	@$(PY) -m tests.bench
+
+lint: $(STAMP) ## check style and formatting
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+format: $(STAMP) ## format the source
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+types: $(STAMP) ## check types
+	@$(PY) -m mypy
+
+coverage: $(STAMP) ## run all tests and report which lines they miss
+	@$(PY) -m coverage erase
+	@$(PY) -m coverage run -m pytest
+	@$(PY) -m coverage combine --quiet
+	@$(PY) -m coverage report
+
+check: lint types test ## lint, types and tests: what a change must pass
+
+clean: ## remove caches and build results, keep .venv
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* *.egg-info
+	find agent hal simulators tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## remove .venv as well
+	rm -rf $(VENV)
+
+install: ## tell how to install on a charger
+	@echo "On the charger:   python3 -m venv /opt/evse-agent && /opt/evse-agent/bin/pip install --constraint constraints.txt ."
+	@echo "Then:             cp config.example.yaml /etc/evse-agent/config.yaml, and change it"
+	@echo "                  /opt/evse-agent/bin/evse-agent check-config /etc/evse-agent/config.yaml"
+	@echo "See docs/operating.md for the services."
