@@ -10,6 +10,7 @@ from typing import Any
 class AnomalyKind(StrEnum):
     """Every kind of anomaly this CSMS can see."""
 
+    NO_SUBPROTOCOL = "no-subprotocol"
     MALFORMED_FRAME = "malformed-frame"
     UNKNOWN_ACTION = "unknown-action"
     SCHEMA_VIOLATION = "schema-violation"

@@ -208,7 +208,10 @@ class Csms:
         self._connections += 1
         station.connections += 1
         session = CentralSystemSession(station, connection, self._connections, self)
-        self.log.add(Direction.OPENED, session.number, station.id, path)
+        opened = self.log.add(Direction.OPENED, session.number, station.id, path)
+        if self.agree_subprotocol and connection.subprotocol is None:
+            # OCPP-J 1.6 section 3.1.2: the client must offer it.
+            self.note(AnomalyKind.NO_SUBPROTOCOL, f"{SUBPROTOCOL} was not offered", session, opened)
         station.order.call_timeout_s = self.call_timeout_s
         station.order.connected()
         station.sessions.append(session)

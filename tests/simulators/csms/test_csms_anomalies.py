@@ -10,6 +10,7 @@ import pytest
 from csms_wire import BOOT, START, ask, booted, call, charge_point, kinds
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.asyncio.client import connect
 
 from simulators.csms import Csms
 from simulators.csms.anomalies import AnomalyKind
@@ -86,6 +87,7 @@ def test_provoked(kind: AnomalyKind, frames: list[str]) -> None:
 
 def test_every_kind_is_provoked_somewhere_in_this_file() -> None:
     by_own_test = {
+        AnomalyKind.NO_SUBPROTOCOL,
         AnomalyKind.TWO_CALLS_OUTSTANDING,
         AnomalyKind.BEFORE_ACCEPTED_BOOT,
         AnomalyKind.BOOT_TOO_EARLY,
@@ -132,6 +134,16 @@ def test_two_calls_at_once_are_seen_even_when_both_are_answered() -> None:
             await link.send(call("h2", "Heartbeat"))
             assert [json.loads(await link.recv())[1] for _ in range(2)] == ["h", "h2"]
             assert kinds(csms) == ["two-calls-outstanding"]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("offered", [None, ["ocpp2.0.1"]])
+def test_a_charge_point_must_offer_the_subprotocol(offered: Any) -> None:
+    async def story() -> None:
+        async with Csms() as csms, connect(f"{csms.url}/CP1", subprotocols=offered, proxy=None) as link:
+            await ask(link, BOOT)
+            assert kinds(csms) == ["no-subprotocol"]
 
     asyncio.run(story())
 

@@ -97,6 +97,8 @@ def test_a_blocking_test_drives_it(tmp_path: Path) -> None:
 
         asyncio.run(visit())
         assert csms.pid > 0
+        # Every word gets its answer, the last one too.
+        assert csms.ctl("stop") == {"stopping": True}
     with pytest.raises(ControlError, match="does not run"):
         csms.ctl("state")
     with pytest.raises(RuntimeError, match="does not run"):

@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from csms_wire import BOOT, ask, booted, call, charge_point
+from csms_wire import BOOT, START, ask, booted, call, charge_point
 from ocpp.v16 import call as ocpp_call
 from ocpp.v16 import call_result
 
 from simulators.csms import CallRefused, Csms
+from simulators.csms.behaviour import AnswerRule, Mode
 from simulators.csms.frames import read_frames
 
 
@@ -229,5 +230,52 @@ def test_thousands_of_messages_in_a_row() -> None:
                 assert (await ask(link, call(str(number), "Heartbeat")))[1] == str(number)
             assert len(await waiting) == 3000
             assert csms.anomalies == []
+
+    asyncio.run(story())
+
+
+def test_a_broken_handler_answers_internal_error_and_the_session_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        async with Csms() as csms, booted(csms) as link:
+            with monkeypatch.context() as patch:
+                patch.setattr(csms, "now_text", lambda: 1 / 0)
+                assert await ask(link, call("h", "Heartbeat")) == [4, "h", "InternalError", "ZeroDivisionError", {}]
+            assert (await ask(link, call("h2", "Heartbeat")))[0] == 3
+
+    asyncio.run(story())
+
+
+def test_an_earlier_run_is_read_back(tmp_path: Path) -> None:
+    stop = call("e", "StopTransaction", transactionId=1, meterStop=150, timestamp="2026-01-02T04:00:00Z")
+    sample = {"timestamp": "2026-01-02T03:30:00Z", "sampledValue": [{"value": "120"}]}
+
+    async def story() -> None:
+        async with Csms(dir=tmp_path) as csms:
+            async with booted(csms) as link:
+                csms.set_call_timeout(0)
+                await ask(link, START)
+                await ask(link, call("v", "MeterValues", connectorId=1, transactionId=1, meterValue=[sample]))
+                await ask(link, stop)
+                await ask(link, call("n", "StatusNotification", connectorId=1, errorCode="NoError", status="Available"))
+                # What was never answered, or answered with nonsense, is not known afterwards.
+                csms.behaviour.add("StartTransaction", AnswerRule(Mode.DROP, 1))
+                csms.behaviour.add("StartTransaction", AnswerRule(Mode.MALFORMED, 1))
+                csms.behaviour.add("StartTransaction", AnswerRule(Mode.WRONG_TYPE, 1))
+                for number in (2, 3, 4):
+                    await link.send(START.replace("s1", f"s{number}").replace("100", f"10{number}"))
+                await link.send("garbage")
+                await link.recv()
+                await link.recv()
+            await csms.wait_disconnected()
+            before = csms.ledger()
+        async with Csms(dir=tmp_path, resume=True) as csms:
+            after = csms.ledger()
+            assert after["transactions"] == before["transactions"][:1]
+            assert after["transactions"][0]["energy_wh"] == 50
+            assert after["charge_points"]["CP1"] == before["charge_points"]["CP1"]
+            async with charge_point(csms) as link:
+                await ask(link, call("h", "Heartbeat"))
+                assert csms.anomalies == []
+                assert csms.frames[-1].connection == 2
 
     asyncio.run(story())
