@@ -142,7 +142,11 @@ class Hardware:
         self.meter_line.receive(data, now)
 
     def _from_meters(self, reply: bytes, delay_s: float) -> None:
-        self._loop.call_later(delay_s, self.meter_port.write, reply)
+        self._loop.call_later(delay_s, self._deliver, reply)
+
+    def _deliver(self, reply: bytes) -> None:
+        if self.powered:
+            self.meter_port.write(reply)
 
     def _to_reader(self, name: str, data: bytes) -> None:
         if not self.powered:
@@ -189,7 +193,6 @@ class Hardware:
             else:
                 evse.board.power_down(now)
         for post in self.readers:
-            post.port.cut = not on
             post.device.remove()
         self.wake()
 
