@@ -99,19 +99,17 @@ def _report_findings(path: str) -> int:
     return EXIT_USAGE if findings else EXIT_OK
 
 
-def _setting_problem(key: str, value: str) -> str:
+def _setting_problem(name: str, value: str) -> str:
     """Judge an entry of ``ocpp.settings`` by the table of OCPP 1.6 keys."""
-    from agent.ocpp.v16.configuration import setting_of_key
-    from agent.station.settings import SETTINGS, SettingError, parse
+    from agent.config.findings import nearest
+    from agent.ocpp.v16.configuration import key_table
 
-    name = setting_of_key(key)
-    if name is None:
-        return "is no OCPP key whose value can be set here; correct its spelling, or remove it"
-    try:
-        parse(SETTINGS[name], value)
-    except SettingError as error:
-        return str(error)
-    return ""
+    keys = key_table()
+    key = keys.get(name.casefold())
+    if key is None:
+        near = nearest(name, (known.name for known in keys.values()))
+        return "is no OCPP 1.6 key of this charge point" + (near or "; correct its spelling, or remove it")
+    return key.problem(value).removeprefix(f"{key.name}: ").removeprefix(f"{key.name} ")
 
 
 def _described(path: str) -> str:
