@@ -1,0 +1,218 @@
+"""Between devices, the EVSEs' cores and the agent: who is stepped, what is sent, what is asked."""
+
+from __future__ import annotations
+
+import logging
+
+from agent.control.evse import EvseControl
+from agent.control.hardware import DeviceState, Hardware
+from agent.control.inputs import EvseInputs, EvseOutputs
+from agent.control.link_server import LinkServer
+from agent.control.rate_limit import RateLimit
+from agent.link import messages as m
+from hal.values import Indication, MeterReading
+
+log = logging.getLogger("evse-control")
+
+OBSERVATION_S = 1.0
+HEALTH_S = 1.0
+_CHANGES_THAT_COUNT = tuple(
+    name
+    for name in m.Observation.__dataclass_fields__
+    if name not in ("at", "temperature_c", "pilot_high_v", "pilot_low_v")
+)
+
+
+class Dispatcher:
+    """Owns one ``EvseControl`` per EVSE. ``send`` is set once the link is there."""
+
+    def __init__(self, hardware: Hardware, now: float) -> None:
+        self._hardware = hardware
+        self.evses = {number: EvseControl(settings, now) for number, settings in hardware.settings.items()}
+        self._outputs: dict[int, EvseOutputs] = {}
+        self._told: dict[int, m.Observation] = {}
+        self._meter_at: dict[int, float] = {}
+        self._touched: set[int] = set()
+        self._next_health = 0.0
+        self._overrun_log = RateLimit(10.0)
+        self.link: LinkServer | None = None
+
+    @property
+    def energised(self) -> bool:
+        return any(evse.sequence.closed for evse in self.evses.values())
+
+    def infos(self) -> tuple[m.EvseInfo, ...]:
+        return tuple(
+            m.EvseInfo(s.evse, s.max_current_a, s.phases, s.socket, s.has_meter)
+            for s in self._hardware.settings.values()
+        )
+
+    # ---- a step -------------------------------------------------------------------------------------------------
+
+    def step(self, number: int, now: float) -> bool:
+        """Read, decide, write, tell. Returns whether the next step is due in one short tick."""
+        ports = self._hardware.ports[number]
+        inputs = ports.read(now)
+        outputs = self.evses[number].step(inputs, now)
+        ports.write(outputs, now)
+        last = self._outputs.get(number)
+        self._outputs[number] = outputs
+        self._log(number, outputs, last)
+        self._tell(number, inputs, outputs, now)
+        return outputs.active
+
+    def take_touched(self) -> set[int]:
+        """Return the EVSEs that a request concerned since the last call; they are stepped in the same pass."""
+        touched, self._touched = self._touched, set()
+        return touched
+
+    def make_safe(self, now: float) -> None:
+        for ports in self._hardware.ports.values():
+            ports.make_safe(now)
+
+    def overrun(self, detail: str, now: float) -> None:
+        if self._overrun_log.allows(now):
+            log.warning("%s", detail)
+        for evse in self.evses.values():
+            if evse.sequence.closed:
+                evse.note_overrun(detail)
+
+    def _log(self, number: int, outputs: EvseOutputs, last: EvseOutputs | None) -> None:
+        was_closed = last is not None and last.contactor
+        if outputs.contactor and not was_closed:
+            log.info("EVSE %d: contactor closes, %.1f A offered", number, self.evses[number].offered_a)
+        elif was_closed and not outputs.contactor:
+            log.info("EVSE %d: contactor opens: %s", number, outputs.opened_because)
+        for report in outputs.reports:
+            if report.active:
+                log.warning("EVSE %d: fault %s: %s. %s", number, report.code.value, report.detail, report.remedy)
+            else:
+                log.info("EVSE %d: fault %s is over", number, report.code.value)
+
+    def _tell(self, number: int, inputs: EvseInputs, outputs: EvseOutputs, now: float) -> None:
+        link = self.link
+        if link is None or not link.connected:
+            return
+        for report in outputs.reports:
+            link.send(report)
+        seen, told = outputs.observation, self._told.get(number)
+        if seen is not None and (told is None or now - told.at >= OBSERVATION_S or _differs(seen, told)):
+            self._told[number] = seen
+            link.send(seen)
+        meter = inputs.meter
+        if meter is not None and self._meter_at.get(number) != meter.at:
+            self._meter_at[number] = meter.at
+            link.send(_sample(number, meter))
+
+    # ---- now and then -------------------------------------------------------------------------------------------
+
+    def house_keeping(self, now: float) -> None:
+        """Cards at once, health of the devices once a second."""
+        link = self.link
+        if link is None:
+            return
+        for reader in self._hardware.readers:
+            for token in reader.take(now):
+                link.send(m.TokenPresented(reader.name, token.at, token.uid, token.kind.value, reader.evse))
+        if now >= self._next_health:
+            self._next_health = now + HEALTH_S
+            for state in self._hardware.devices.values():
+                self._tell_health(state, now)
+
+    def _tell_health(self, state: DeviceState, now: float) -> None:
+        ok, detail = health_of(state, now)
+        if state.told is not None and state.told == (ok, detail):
+            return
+        if state.told is None or state.told[0] is not ok:
+            if ok:
+                log.info("%s: well", state.device.name)
+            else:
+                log.warning("%s: %s", state.device.name, detail)
+        state.told = ok, detail
+        if self.link is not None:
+            self.link.send(m.DeviceReport(state.device.name, ok, now, detail))
+
+    def on_connect(self, now: float) -> None:
+        """A new agent gets everything: devices, faults, observations, meters."""
+        assert self.link is not None
+        self._told.clear()
+        self._meter_at.clear()
+        for state in self._hardware.devices.values():
+            ok, detail = health_of(state, now)
+            self.link.send(m.DeviceReport(state.device.name, ok, now, detail))
+        for number, evse in self.evses.items():
+            for report in evse.all_fault_reports():
+                self.link.send(report)
+            self._touched.add(number)
+
+    # ---- requests -----------------------------------------------------------------------------------------------
+
+    def on_request(self, message: m.ToControl, now: float) -> None:
+        """Do what the agent asks, or log why not."""
+        if isinstance(message, m.Hello):
+            return
+        evse = self.evses.get(message.evse)
+        if evse is None:
+            log.warning("link: %s for EVSE %d, which is not configured", type(message).__name__, message.evse)
+            return
+        self._touched.add(message.evse)
+        refused = ""
+        match message:
+            case m.Permit():
+                refused = evse.grant(message, now)
+            case m.Withdraw():
+                log.info("EVSE %d: permit withdrawn: %s", message.evse, message.reason)
+                evse.withdraw()
+            case m.HoldCable():
+                evse.hold_cable(message.hold)
+            case m.SetOperative():
+                evse.set_operative(message.operative)
+            case m.Indicate():
+                refused = _indicate(evse, message.indication)
+            case m.ClearFault():
+                evse.clear_fault(message.code)
+            case m.ResetBoard():
+                refused = evse.reset_board()
+            case m.RunSelfTest():
+                refused = evse.run_self_test()
+        if refused:
+            log.warning("EVSE %d: %s refused: %s", message.evse, type(message).__name__, refused)
+
+
+def _indicate(evse: EvseControl, name: str) -> str:
+    try:
+        evse.indicate(Indication(name))
+    except ValueError:
+        return f"{name!r} is no indication"
+    return ""
+
+
+def _differs(one: m.Observation, other: m.Observation) -> bool:
+    return any(getattr(one, name) != getattr(other, name) for name in _CHANGES_THAT_COUNT)
+
+
+def _sample(number: int, meter: MeterReading) -> m.MeterSample:
+    return m.MeterSample(
+        number,
+        meter.at,
+        meter.energy_import_wh,
+        meter.power_w,
+        meter.voltage_v,
+        meter.current_a,
+        meter.frequency_hz,
+        meter.quality.value,
+        meter.energy_export_wh,
+        meter.power_factor,
+    )
+
+
+def health_of(state: DeviceState, now: float) -> tuple[bool, str]:
+    """Return whether a device is well, and its own words. A driver that raises is not."""
+    if state.failure:
+        return False, state.failure
+    try:
+        health = state.device.health(now)
+    except Exception as error:  # noqa: BLE001 (no driver may stop the loop)
+        state.fail(error, now)
+        return False, state.failure
+    return health.ok, health.detail

@@ -1,0 +1,121 @@
+"""All detectors of one EVSE together: one look at the inputs gives the conditions that hold."""
+
+from __future__ import annotations
+
+from agent.control.board_watch import BoardWatch
+from agent.control.cable import CableWatch
+from agent.control.contacts import ContactorWatch
+from agent.control.currents import OverCurrentWatch, ResidualCurrentWatch
+from agent.control.faults import Condition
+from agent.control.inputs import EvseInputs
+from agent.control.persistence import Persistence
+from agent.control.pilot import DiodeCheck, PilotClassifier
+from agent.control.sequence import Pilot, Sequence
+from agent.control.settings import EvseSettings
+from agent.control.supply import SupplyWatch
+from agent.control.thermal import TemperatureWatch
+from agent.control.timing import METER_STALE_S, PILOT_FAULT_S, STARTUP_GRACE_S, VENTILATION_S
+from agent.link.messages import FaultCode
+from hal.values import MeterReading, PilotState
+
+OFF_BAND = (PilotState.E, PilotState.INVALID)
+
+
+class Guards:
+    """Detectors and what they know. ``update`` is called once per step, before anything is decided."""
+
+    def __init__(self, settings: EvseSettings, now: float) -> None:
+        self._settings = settings
+        self._started_at = now
+        self.classifier = PilotClassifier()
+        self.diode = DiodeCheck()
+        self.board = BoardWatch(settings)
+        self.contactor = ContactorWatch()
+        self.cable = CableWatch(settings)
+        self.temperature = TemperatureWatch(settings.temperature)
+        self._over_current = OverCurrentWatch()
+        self._residual = ResidualCurrentWatch()
+        self._supply = SupplyWatch(settings)
+        self._off_band = Persistence()
+        self._ventilation = Persistence()
+        self.plugged: bool | None = None
+        """By the pilot alone; None while a vehicle cannot be seen."""
+
+    @property
+    def state(self) -> PilotState | None:
+        """State of the pilot; None while nothing believable is known."""
+        return self.classifier.state
+
+    def update(
+        self, inputs: EvseInputs, sequence: Sequence, offered_a: float, testing_until: float, now: float
+    ) -> dict[FaultCode, Condition]:
+        found = self.board.update(inputs, now)
+        flag = found.pop(FaultCode.RESIDUAL_CURRENT, None)
+        self._look_at_pilot(inputs, sequence, found, now)
+        found.update(self.contactor.update(inputs.contactor, sequence.closed, sequence.switched_at, now))
+        found.update(self._supply.update(inputs.meter, now))
+        unplugged = self.plugged is False
+        offering = sequence.closed or sequence.pilot is Pilot.PWM
+        optional = {
+            FaultCode.CABLE: self.cable.update(inputs.proximity, self.plugged is True, unplugged, offering, now),
+            FaultCode.TEMPERATURE: self.temperature.update(inputs.temperatures, now),
+            FaultCode.OVER_CURRENT: self._over_current.update(
+                self.fresh_meter(inputs, now), offered_a, sequence.closed, now
+            ),
+            FaultCode.RESIDUAL_CURRENT: self._residual.update(
+                inputs.residual_current,
+                flag is not None,
+                testing_until,
+                sequence.closed,
+                sequence.opened_at,
+                sequence.closed_at,
+                now,
+            ),
+        }
+        for code, condition in optional.items():
+            if condition is not None:
+                found[code] = condition
+        if inputs.emergency_stop is not None and inputs.emergency_stop.pressed:
+            found[FaultCode.EMERGENCY_STOP] = Condition("the emergency stop is pressed")
+        if inputs.reader_trouble:
+            found[FaultCode.READER] = Condition(inputs.reader_trouble)
+        return found
+
+    def _look_at_pilot(
+        self, inputs: EvseInputs, sequence: Sequence, found: dict[FaultCode, Condition], now: float
+    ) -> None:
+        stale = self.classifier.update(inputs.pilot, now)
+        if not self.board.alive:
+            self.classifier.state = None
+        state = self.classifier.state
+        if state in (PilotState.B, PilotState.C, PilotState.D):
+            self.plugged = True
+        else:
+            self.plugged = False if state is PilotState.A else None
+        # State F that nobody commanded is as wrong as E; right after a change of the pilot it is only late.
+        odd_f = state is PilotState.F and sequence.pilot is not Pilot.F and now - sequence.pilot_since >= PILOT_FAULT_S
+        if self._off_band.held(state in OFF_BAND or odd_f, now, 0.0 if odd_f else PILOT_FAULT_S) and state is not None:
+            found[FaultCode.PILOT] = Condition(f"control pilot reads {state.value}")
+        if stale:
+            found[FaultCode.PILOT] = Condition("the control pilot is no longer measured")
+        elif inputs.pilot is None and not self._settings.has_board and now - self._started_at >= STARTUP_GRACE_S:
+            found[FaultCode.PILOT] = Condition("the control pilot has never been measured")
+        if self._ventilation.held(state is PilotState.D and not self._settings.ventilation, now, VENTILATION_S):
+            found[FaultCode.VENTILATION] = Condition("the vehicle asks for ventilation, which this place does not have")
+        if self.classifier.measured and self.diode.update(inputs.pilot, sequence.pwm_since):
+            found[FaultCode.DIODE] = Condition("the negative half-wave of the pilot is not at −12 V")
+
+    @property
+    def diode_ok(self) -> bool:
+        """The diode was seen; a board that classifies by itself has looked and would have raised its flag."""
+        return self.diode.ok or not self.classifier.measured
+
+    @staticmethod
+    def fresh_meter(inputs: EvseInputs, now: float) -> MeterReading | None:
+        meter = inputs.meter
+        return meter if meter is not None and now - meter.at <= METER_STALE_S else None
+
+    def current_a(self, inputs: EvseInputs, now: float) -> float:
+        """Highest phase current of a fresh meter reading in ampere, 0 without one."""
+        meter = self.fresh_meter(inputs, now)
+        return max(meter.current_a, default=0.0) if meter is not None else 0.0
