@@ -79,18 +79,25 @@ class Board:
     """``send`` puts bytes on the line; ``receive`` and ``step`` are called by the lab."""
 
     def __init__(
-        self, variant: Variant, send: Callable[[bytes], None], log: EventLog, now: float, seed: int = 1
+        self,
+        variant: Variant,
+        send: Callable[[bytes], None],
+        log: EventLog,
+        now: float,
+        *,
+        ventilation: bool = False,
+        seed: int = 1,
     ) -> None:
         self.variant = variant
         self.wire_faults = WireFaults()
         self.temperature_c: tuple[float, float] = (AMBIENT_C, AMBIENT_C)
         self.hardware_max_a = 32.0
         self.phases = 3
-        self.ventilation = False
+        self.ventilation = ventilation
         self.log = log
         self.frames_in = 0
         self.resets = 0
-        self.firmware = Firmware(variant)
+        self.firmware = Firmware(variant, ventilation)
         self._send_bytes = send
         self._random = random.Random(seed)
         self._reader = FrameReader()

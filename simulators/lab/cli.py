@@ -39,6 +39,7 @@ def _add_lab(subparsers: Subparsers) -> None:
     lab.add_argument("--meter-map", choices=tuple(MAPS), default="sdm630", help="type of the meters")
     lab.add_argument("--reader", choices=READERS, default="pn532", help="type of the card reader (pn532)")
     lab.add_argument("--readers-per-evse", action="store_true", help="a reader for each EVSE instead of a common one")
+    lab.add_argument("--ventilation", action="store_true", help="place and boards provide ventilation")
     lab.add_argument("--identity", default="LAB-0001", help="serial number and OCPP identity (LAB-0001)")
     lab.add_argument(
         "--energy-factor", type=float, default=1.0, metavar="K", help="energy passes K times as fast as power says (1)"
@@ -50,6 +51,7 @@ def _add_lab(subparsers: Subparsers) -> None:
         metavar="PATH=VALUE",
         help="put a value into config.yaml, e.g. control.lease_s=20 or evses.0.phases=1 (repeatable)",
     )
+    lab.add_argument("--stop-on-eof", action="store_true", help="stop as well when standard input closes")
     lab.add_argument("--json", action="store_true", help="the ready line as JSON")
     lab.set_defaults(run=run_lab)
 
@@ -114,12 +116,13 @@ def run_lab(args: argparse.Namespace) -> int:
             meter_map=args.meter_map,
             reader=args.reader,
             readers_per_evse=args.readers_per_evse,
+            ventilation=args.ventilation,
             csms_url=args.csms,
             identity=args.identity,
             energy_factor=args.energy_factor,
             overrides=dict(_override(text) for text in args.set),
         )
-        asyncio.run(serve(settings, lambda _: _announce(settings, args.json)))
+        asyncio.run(serve(settings, lambda: _announce(settings, args.json), stop_on_eof=args.stop_on_eof))
     except (SettingsError, OSError) as error:
         print(f"evse-sim lab: {error}", file=sys.stderr)
         return EXIT_REFUSED

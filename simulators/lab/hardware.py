@@ -70,7 +70,14 @@ class Hardware:
     def _build_evse(self, number: int, slave: Slave, now: float) -> SimEvse:
         settings = self.settings
         port = PtyPort(settings.board_port(number), lambda data: self._to_board(number, data), seed=number)
-        board = Board(Variant(settings.board), port.write, self._log(f"board{number}"), now, seed=number)
+        board = Board(
+            Variant(settings.board),
+            port.write,
+            self._log(f"board{number}"),
+            now,
+            ventilation=settings.ventilation,
+            seed=number,
+        )
         board.hardware_max_a = settings.max_current_a
         board.phases = settings.phases
         evse = SimEvse(number, board, port, slave, settings.phases, tethered=settings.connector == "cable")

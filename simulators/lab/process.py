@@ -51,7 +51,7 @@ class Lab:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # its end is the end of the lab, should we be killed
             )
         if not self._is_ready(self._process):
             self.stop()
@@ -70,8 +70,9 @@ class Lab:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
 
     def __enter__(self) -> Lab:
         return self.start()
@@ -98,7 +99,7 @@ class Lab:
 
 
 def _arguments(directory: Path, settings: dict[str, Any], options: dict[str, Any]) -> Sequence[str]:
-    arguments = ["--dir", str(directory), "--json"]
+    arguments = ["--dir", str(directory), "--json", "--stop-on-eof"]
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
         if value is True:

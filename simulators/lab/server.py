@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,36 +40,45 @@ def _listen(path: Path) -> socket.socket:
     return listener
 
 
-async def serve(settings: LabSettings, ready: Callable[[Hardware], None]) -> None:
-    """Run a lab until SIGTERM or SIGINT. ``ready`` is called once everything is up. Raises SettingsError."""
+async def serve(settings: LabSettings, ready: Callable[[], None], *, stop_on_eof: bool = False) -> None:
+    """Run a lab until SIGTERM or SIGINT, or until standard input closes if so asked.
+
+    ``ready`` is called once everything is up. Raises SettingsError."""
     settings.check()
     settings.config()  # refuses impossible overrides before anything is touched
     settings.directory.mkdir(parents=True, exist_ok=True)
     listener = _listen(settings.socket_path)
     try:
-        await _serve(settings, listener, ready)
+        await _serve(settings, listener, ready, stop_on_eof)
     finally:
         listener.close()
         settings.socket_path.unlink(missing_ok=True)
 
 
-async def _serve(settings: LabSettings, listener: socket.socket, ready: Callable[[Hardware], None]) -> None:
+async def _serve(settings: LabSettings, listener: socket.socket, ready: Callable[[], None], stop_on_eof: bool) -> None:
     settings.write_config()
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    if stop_on_eof:
+        loop.add_reader(sys.stdin.fileno(), _listen_for_eof, sys.stdin.fileno(), stopped)
     hardware = Hardware(settings)
     server = await asyncio.start_unix_server(
         lambda reader, writer: _converse(hardware, reader, writer), sock=listener, limit=MAX_REQUEST
     )
     try:
         hardware.start()
-        ready(hardware)
+        ready()
         await stopped.wait()
     finally:
         server.close()
         hardware.stop()
+
+
+def _listen_for_eof(fd: int, stopped: asyncio.Event) -> None:
+    if not os.read(fd, 4096):
+        stopped.set()
 
 
 async def _converse(hardware: Hardware, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

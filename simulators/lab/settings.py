@@ -36,6 +36,7 @@ class LabSettings:
     meter_map: str = "sdm630"
     reader: str = "pn532"
     readers_per_evse: bool = False
+    ventilation: bool = False
     csms_url: str = ""
     identity: str = "LAB-0001"
     energy_factor: float = 1.0
@@ -116,6 +117,7 @@ class LabSettings:
                 "phases": self.phases,
                 "nominal_voltage_v": 230,
                 "residual_current_profile": "iec",
+                "ventilation": self.ventilation,
             },
             "devices": devices,
             "evses": evses,

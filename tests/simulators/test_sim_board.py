@@ -29,7 +29,7 @@ TICK_S = 0.01
 class Bench:
     """A board in virtual time with a host that keeps it alive unless told otherwise."""
 
-    def __init__(self, variant: m.Variant = m.Variant.YETI) -> None:
+    def __init__(self, variant: m.Variant = m.Variant.YETI, ventilation: bool = False) -> None:
         self.variant = variant
         self.now = 100.0
         self.load = "A"
@@ -38,7 +38,7 @@ class Bench:
         self.heard: list[Any] = []
         self._reader = FrameReader()
         self._next_keep_alive = 0.0
-        self.board = Board(variant, self._receive, EventLog(), self.now)
+        self.board = Board(variant, self._receive, EventLog(), self.now, ventilation=ventilation)
         self.run(1.5)  # the keep-alive during its boot is lost
 
     def _receive(self, data: bytes) -> None:
@@ -128,6 +128,21 @@ def test_opens_by_itself_within_50_ms(load: str) -> None:
     bench.load = load
     bench.run(0.05)
     assert not bench.closed
+
+
+@pytest.mark.parametrize("ventilation", [False, True])
+def test_state_d_charges_only_with_ventilation(ventilation: bool) -> None:
+    bench = Bench(ventilation=ventilation)
+    bench.load = "D"
+    bench.say(m.PwmDutyCycle(2667), m.AllowPowerOn(True))
+    bench.run(1.0)
+    assert bench.closed is ventilation
+    assert bench.last(m.ErrorFlags).ventilation_not_available is not ventilation
+    bench.say(m.Reset())
+    bench.run(2.0)
+    bench.say(m.PwmDutyCycle(2667), m.AllowPowerOn(True))
+    bench.run(1.0)
+    assert bench.closed is ventilation
 
 
 def test_asks_to_be_stepped_soon_until_a_change_is_dealt_with() -> None:
