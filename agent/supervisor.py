@@ -88,6 +88,7 @@ def run(config: str, check: Callable[[], int]) -> int:
 
 def supervise(children: Sequence[Child]) -> int:
     """Start the children in order, keep them alive, and end them in reverse order when told to. Return the status."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a parent that ignored it would leave us without news
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     return _Supervisor(children).run()
 
@@ -96,13 +97,15 @@ class _Supervisor:
     def __init__(self, children: Sequence[Child]) -> None:
         self._children = children
         self._libc = ctypes.CDLL(None)
+        # nohup: the terminal may go away and we stay.
+        self._ending = {n for n in _ENDING if n != signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN}
 
     def run(self) -> int:
         try:
             while True:
                 self._start_due()
                 received = _wait(self._patience())
-                if received in _ENDING:
+                if received in self._ending:
                     return 0
                 status = self._reap()
                 if status:
@@ -179,7 +182,7 @@ class _Supervisor:
                 child.due_at = 0.0
                 return hurry
             received = _wait(max(0.0, deadline - time.monotonic()))
-            if received in _ENDING:
+            if received in self._ending:
                 hurry = True
             late = time.monotonic() >= deadline
             if hurry or late:
@@ -194,12 +197,7 @@ class _Supervisor:
 def _checked(check: Callable[[], int]) -> int:
     pid = os.fork()
     if not pid:
-        status = 1
-        try:
-            status = check()
-            sys.stderr.flush()
-        finally:
-            os._exit(status)
+        sys.exit(check())
     _, raw = os.waitpid(pid, 0)
     status = os.waitstatus_to_exitcode(raw)
     return 1 if status < 0 else status

@@ -10,13 +10,14 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.config.document import joined
 from agent.config.findings import listed, nearest, shown
 from agent.config.reader import Reader
-from hal.ports import PortKind
-from hal.registry import Driver
+
+if TYPE_CHECKING:
+    from hal.registry import Driver
 
 _DEVICE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\Z", re.ASCII)
 # OCPP 2.0.1 Part 4 §3.1.1: identifierString, at most 48; a colon would end the user name of RFC 7617 too early.
@@ -25,11 +26,11 @@ _IDENTITY = re.compile(r"[A-Za-z0-9*_=+|@.-]{1,48}\Z", re.ASCII)
 _SOCKET_PATH_BYTES = 107
 _SOCKETS = ("control.sock", "api.sock")
 
-_BOARD = frozenset({PortKind.CONTROL_PILOT, PortKind.CONTACTOR})
-_NEEDS: Mapping[str, frozenset[PortKind]] = {
-    "board": _BOARD,
-    "meter": frozenset({PortKind.POWER_METER}),
-    "reader": frozenset({PortKind.TOKEN_READER}),
+# Names of ``hal.ports.PortKind``; text, so that a process that loads no driver loads no port either.
+_NEEDS: Mapping[str, frozenset[str]] = {
+    "board": frozenset({"control_pilot", "contactor"}),
+    "meter": frozenset({"power_meter"}),
+    "reader": frozenset({"token_reader"}),
 }
 
 
@@ -200,7 +201,7 @@ class _References:
         self._reader = reader
         self._drivers = drivers
         self._devices: Mapping[str, Any] = reader.values.get("devices", {})
-        self._units: dict[str, Mapping[str, frozenset[PortKind]] | None] = {}
+        self._units: dict[str, Mapping[str, frozenset[str]] | None] = {}
         self._claimed: dict[str, tuple[str, str, int]] = {}
         self._used: set[str] = set()
 
@@ -227,18 +228,19 @@ class _References:
                     self._reader.line(key), key, "is used by no EVSE and no reader; name it there, or remove it"
                 )
 
-    def _units_of(self, name: str) -> Mapping[str, frozenset[PortKind]] | None:
+    def _units_of(self, name: str) -> Mapping[str, frozenset[str]] | None:
         driver = self._drivers.get(name)
         if driver is None:
             return None
         try:
-            return driver.units(self._devices[name].options)
+            units = driver.units(self._devices[name].options)
+            return {unit: frozenset(kind.value for kind in kinds) for unit, kinds in units.items()}
         except (ValueError, OSError) as error:
             key = joined("devices", name)
             self._reader.report.add(self._reader.line(key), key, str(error))
             return None
 
-    def _follow(self, reference: str, key: str, needs: frozenset[PortKind], owner: str) -> None:
+    def _follow(self, reference: str, key: str, needs: frozenset[str], owner: str) -> None:
         line = self._reader.line(key)
         add = self._reader.report.add
         name, dot, unit = reference.partition(".")
@@ -259,7 +261,7 @@ class _References:
                 add(line, key, f"{reason}; write {named if fitting else 'another device'}")
                 return
             if unit not in fitting:
-                missing = listed(sorted(kind.value.replace("_", " ") for kind in needs - units[unit]))
+                missing = listed(sorted(kind.replace("_", " ") for kind in needs - units[unit]))
                 add(line, key, f"{reference!r} has no {missing}; {self._offers(needs)}")
                 return
         first = self._claimed.setdefault(reference, (owner, key, line))
@@ -269,7 +271,7 @@ class _References:
     def _known_by_name(self, name: str) -> bool:
         return f"devices.{name}" in self._reader.lines
 
-    def _offers(self, needs: frozenset[PortKind]) -> str:
+    def _offers(self, needs: frozenset[str]) -> str:
         fitting = [
             f"{name}.{unit}" if unit else name
             for name, units in self._units.items()

@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from agent.config.across import check_across
 from agent.config.document import Node, Scalar, Table, joined, read
 from agent.config.findings import ConfigError, Finding, Report, shown
-from agent.config.reader import UNREAD, Reader
+from agent.config.reader import UNREAD, Reader, Unread
 from agent.config.schema import Config, Device
-from hal import registry
+
+if TYPE_CHECKING:
+    from hal.registry import Driver
 
 SettingsCheck = Callable[[str, str], str]
 """Given an OCPP key and its value, returns the broken rule and its remedy, or an empty text."""
@@ -65,7 +67,7 @@ class _Devices:
     reader: Reader
 
     def __init__(self, load_drivers: bool) -> None:
-        self.drivers: dict[str, registry.Driver | None] = {}
+        self.drivers: dict[str, Driver | None] = {}
         """Driver of each device that was read in full, by the device's name; None when drivers are not loaded."""
         self._load = load_drivers
 
@@ -77,31 +79,40 @@ class _Devices:
         entry = node.entries.get("driver")
         driver_key = joined(key, "driver")
         if entry is None:
-            report.add(line, driver_key, f"is missing; give one of {', '.join(registry.names())}")
+            report.add(line, driver_key, f"is missing; give one of {_installed()}")
             return UNREAD
         if not isinstance(entry.value, Scalar) or entry.value.empty:
-            report.add(entry.line, driver_key, f"must be the name of a driver: {', '.join(registry.names())}")
+            report.add(entry.line, driver_key, f"must be the name of a driver: {_installed()}")
             return UNREAD
         self.reader.lines[driver_key] = entry.line
-        name = entry.value.text
-        device = key.removeprefix("devices.")
-        if not self._load:
-            self.drivers[device] = None
-            return Device(name, None, line)
-        try:
-            driver = registry.load(name)
-        except registry.UnknownDriverError as error:
-            report.add(entry.line, driver_key, str(error))
+        name, options = entry.value.text, None
+        driver = self._driver(name, driver_key) if self._load else None
+        if driver is UNREAD:
             return UNREAD
+        if driver is not None:
+            options = self.reader.section(node, driver.options, key, line, ignore=("driver",))
+            if options is UNREAD:
+                return UNREAD
+        self.drivers[key.removeprefix("devices.")] = driver
+        return Device(name, options, line)
+
+    def _driver(self, name: str, key: str) -> Driver | Literal[Unread.UNREAD]:
+        from hal import registry  # brings every port; a process that opens no device does without
+
+        try:
+            return registry.load(name)
+        except registry.UnknownDriverError as error:
+            broken = str(error)
         except (ImportError, AttributeError) as error:
             broken = f"driver {shown(name)} cannot be imported: {error}; install what it needs"
-            report.add(entry.line, driver_key, broken)
-            return UNREAD
-        options = self.reader.section(node, driver.options, key, line, ignore=("driver",))
-        if options is UNREAD:
-            return UNREAD
-        self.drivers[device] = driver
-        return Device(name, options, line)
+        self.reader.report.add(self.reader.line(key), key, broken)
+        return UNREAD
+
+
+def _installed() -> str:
+    from hal import registry
+
+    return ", ".join(registry.names())
 
 
 __all__ = ["ConfigError", "Finding", "SettingsCheck", "check", "load"]

@@ -22,11 +22,11 @@ from agent.config.findings import Report, listed, nearest, shown
 from hal.options import Rule
 
 
-class _Unread(Enum):
+class Unread(Enum):
     UNREAD = "unread"
 
 
-UNREAD: Final = _Unread.UNREAD
+UNREAD: Final = Unread.UNREAD
 """Stands for a value that could not be read; the report says why."""
 
 _BARE = Rule("")

@@ -55,6 +55,31 @@ def _length(value: str, most: int) -> str:
     return "" if len(value) <= most else f"is {len(value)} characters long; shorten it to {most}"
 
 
+def _pilot_current(value: float, nothing: str) -> str:
+    # IEC 61851-1 Annex A: duty cycles for an offered current begin at 10 %, which is 6 A.
+    return "" if value == 0 or value >= 6 else f"use 0 for {nothing}, or at least 6 (no pilot exists below 6 A)"
+
+
+def _network_address(value: str) -> str:
+    """RFC 6455 §3, less user, query and fragment: the identity is added behind the path."""
+    if not value:
+        return ""
+    scheme, found, rest = value.partition("://")
+    if not found or scheme not in ("ws", "wss"):
+        return "must begin with ws:// or wss://"
+    place = rest.partition("/")[0]
+    if "@" in place:
+        return "must not hold user or password; give ocpp.password"
+    host, _, port = place.rpartition(":") if not place.endswith("]") and ":" in place else (place, "", "")
+    if not host.strip("[]"):
+        return f"{value!r} names no host; write it as wss://host/path"
+    if port and not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65_535):
+        return f"{port!r} is no port; give 1 to 65535 after the host, or none"
+    if not value.isascii() or any(character <= " " or character in "?#" for character in value):
+        return "must not hold blanks, '?', '#' or letters outside ASCII; write host and path only"
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
     """The supply the charge point hangs on. Set by the installer."""
@@ -101,6 +126,7 @@ class Evse:
         unit="A",
         ge=0,
         le=80,
+        check=lambda v: _pilot_current(v, "no limit"),
     )
     on_meter_loss: MeterLoss = option(MeterLoss.CONTINUE, help="continue or stop when the meter falls silent")
 
@@ -127,7 +153,7 @@ class Control:
         unit="A",
         ge=0,
         le=80,
-        check=lambda v: "" if v == 0 or v >= 6 else "use 0 for no charge, or at least 6 (no pilot exists below 6 A)",
+        check=lambda v: _pilot_current(v, "no charge"),
     )
     fail_safe_s: float = option(600.0, help="how long the fail-safe current is offered", unit="s", ge=0, le=86_400)
     realtime_priority: int = option(50, help="SCHED_FIFO priority; 0 for none", ge=0, le=90)
@@ -152,7 +178,7 @@ class Ocpp:
     url: str = option(
         "",
         help="ws:// or wss:// address of the network; the identity is added to it; empty to run without one",
-        check=lambda v: "" if not v or v.startswith(("ws://", "wss://")) else "must begin with ws:// or wss://",
+        check=lambda v: _network_address(v),
     )
     identity: str = option("", help="charge point identity; the serial number when empty")
     password: str = option("", help="basic-authentication password (AuthorizationKey)", secret=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from agent.config import ConfigError, check, load
+from agent.config import ConfigError, check, document, load
 from agent.config.schema import ConnectorType
 
 HEAD = """\
@@ -64,6 +67,17 @@ def test_a_good_file(tmp_path: Path) -> None:
     assert config.readers == ("rfid",)
     assert isinstance(config.devices, MappingProxyType)
     assert config.control.lease_s == 60.0
+
+
+def test_without_drivers_no_port_is_imported(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(GOOD)
+    code = (
+        "import sys; from agent.config import load; load(sys.argv[1], drivers=False); "
+        "print([name for name in sys.modules if name.startswith('hal')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "['hal', 'hal.options']\n"
 
 
 def test_without_drivers_nothing_of_hal_is_asked(tmp_path: Path) -> None:
@@ -446,8 +460,14 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
 }
 
 
+@pytest.mark.parametrize("parser", ["CBaseLoader", "BaseLoader"])
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_file_gives_exact_findings(findings: Findings, case: str) -> None:
+def test_a_broken_file_gives_exact_findings(
+    findings: Findings, monkeypatch: pytest.MonkeyPatch, case: str, parser: str
+) -> None:
+    monkeypatch.setattr(
+        document, "_LOADER", getattr(yaml, parser, yaml.BaseLoader)
+    )  # PyYAML has no parser in C everywhere
     text, expected = BROKEN[case]
     assert findings(text) == expected
 
@@ -468,6 +488,35 @@ def test_what_is_not_yaml(findings: Findings, text: str, line: int, part: str) -
     assert len(found) == 1
     assert found[0].startswith(f"config.yaml:{line}:")
     assert part in found[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "part"),
+    [
+        ("", ""),
+        ("ws://127.0.0.1:9000", ""),
+        ("wss://csms.example.net/ocpp/1.6", ""),
+        ("ws://[::1]:9000/a", ""),
+        ("ws://[::1]", ""),
+        ("http://x", "must begin with ws:// or wss://"),
+        ("csms.example.net", "must begin with ws:// or wss://"),
+        ("ws://", "names no host"),
+        ("ws://:9000/", "names no host"),
+        ("ws:///path", "names no host"),
+        ("ws://h:0", "'0' is no port"),
+        ("ws://h:65536", "'65536' is no port"),
+        ("ws://h:99999999999999", "is no port"),
+        ("ws://h:a/", "'a' is no port"),
+        ("ws://u:p@h/", "give ocpp.password"),
+        ("ws://h/a b", "must not hold blanks"),
+        ("ws://h/a?b=1", "must not hold blanks"),
+        ("ws://hé/", "outside ASCII"),
+    ],
+)
+def test_the_address_of_the_network(findings: Findings, url: str, part: str) -> None:
+    found = findings(ONE + f"ocpp: {{url: '{url}'}}\n")
+    assert len(found) == (1 if part else 0)
+    assert part in "".join(found)
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
@@ -522,6 +571,20 @@ def test_the_error_prints_all_findings(tmp_path: Path) -> None:
 
 
 LINES = sorted({line for text, _ in BROKEN.values() for line in text.splitlines() if len(line) < 200})
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, len(GOOD)), st.integers(0, 4), st.sampled_from("{}[]:,-&*!| \n'0a")), max_size=4)
+)
+def test_small_damage_never_crashes(tmp_path: Path, damage: list[tuple[int, int, str]]) -> None:
+    text = GOOD
+    for at, cut, put in damage:
+        text = text[:at] + put + text[at + cut :]
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    found = check(path)
+    assert found or load(path)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
