@@ -173,8 +173,3 @@ def moment(utc_s: float | None) -> str | None:
         return datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def masked(token: str) -> str:
-    """Return a token as it may be shown: enough to tell cards apart, not enough to copy one."""
-    return f"{token[:2]}…{token[-2:]}" if len(token) >= 8 else "…" + token[-2:] if len(token) >= 4 else "…"
