@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from agent.journal.events import Event
 from agent.station.commands import (
     AvailabilityAnswer,
     RemoteStart,
@@ -72,3 +75,32 @@ class StationPort(Protocol):
 
     def network_time(self, utc_s: float) -> None:
         """The network's clock, in seconds since 1970."""
+
+
+class PendingRecord(Protocol):
+    """A record of the journal that waits for delivery."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def event(self) -> Event: ...
+    @property
+    def utc_s(self) -> float:
+        """When it happened, as well as is known by now."""
+
+    @property
+    def message_id(self) -> str:
+        """The same on each try."""
+
+
+class JournalPort(Protocol):
+    """The journal as the tunnel sees it. Anything may raise when the disk fails."""
+
+    def write(self) -> AbstractContextManager[None]: ...
+    def pending(self, limit: int = 1, after: int = 0) -> Sequence[PendingRecord]: ...
+    def delivered(self, seq: int) -> None: ...
+    def attempt_failed(self, seq: int, error: str) -> int: ...
+    def park(self, seq: int, reason: str) -> None: ...
+    def set_network_transaction(self, transaction: str, number: int) -> None: ...
+    def network_transaction(self, transaction: str) -> int | None: ...
+    def transaction_of(self, number: int) -> str | None: ...

@@ -1,0 +1,252 @@
+"""Delivers the journal's records: in order, one at a time, until the network says it has them.
+
+Sent is not delivered: a record leaves the line only with the network's CALLRESULT, in one durable write together with
+the transaction number that came with it. A retry carries the same message id, so that a network which remembers ids
+takes it once.
+
+OCPP 1.6 §3.7.2: after a CALLERROR or a time-out wait TransactionMessageRetryInterval × tries so far; after
+TransactionMessageAttempts tries go on with the next. Two things go further than its text. What used up its tries is
+parked, never destroyed. And a time-out only counts as a try when the network proves alive right after it (the session
+sends a heartbeat to learn that): a dead link must not use up tries. A lost connection never counts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agent.journal.events import Event, TransactionStarted
+from agent.ocpp.ports import JournalPort, PendingRecord
+from agent.ocpp.quiet import QuietLog
+from agent.ocpp.rpc import Call, Outcome, Priority, Result
+from agent.station.settings import Settings
+from agent.station.tokens import TokenInfo
+
+LOGGER = logging.getLogger(__name__)
+
+BATCH = 8
+"""Records read ahead."""
+
+JOURNAL_RETRY_S = 5.0
+"""After the journal failed (disk full, read-only), before it is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A record as a message of the OCPP version in use."""
+
+    action: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an answer to a record says. ``problem`` not empty: it is of no use and counts as a refusal."""
+
+    number: int | None = None
+    """The network's number of the transaction."""
+    info: TokenInfo | None = None
+    """What the network says of the token that started it."""
+    problem: str = ""
+
+
+class Renderer(Protocol):
+    """One OCPP version's words for records."""
+
+    def render(self, event: Event, utc_s: float, number: int | None) -> Rendered | None:
+        """Return the message, or None when this version has none. ``number``: of the transaction, None if unknown."""
+
+    def receipt(self, event: Event, payload: Mapping[str, Any]) -> Receipt: ...
+
+
+class Delivery:
+    """Feeds records to the RPC engine one by one. Pure but for the journal; times are monotonic seconds."""
+
+    def __init__(
+        self,
+        journal: JournalPort,
+        settings: Settings,
+        renderer: Renderer,
+        started: Callable[[str, TokenInfo], None],
+    ) -> None:
+        """``started(transaction, info)`` is called after the network took note of a start."""
+        self._journal = journal
+        self._settings = settings
+        self._renderer = renderer
+        self._started = started
+        self._batch: deque[PendingRecord] = deque()
+        self._flying: PendingRecord | None = None
+        self._doubtful: PendingRecord | None = None
+        self._unmarked: tuple[PendingRecord, Receipt] | None = None
+        self._resume_at: float | None = None
+        self._exhausted = False
+        self._quiet = QuietLog(LOGGER)
+
+    # ---- what the session asks ----
+
+    @property
+    def needs_proof(self) -> bool:
+        """A record timed out: find out whether the network is alive and say so by ``proved_alive``."""
+        return self._doubtful is not None
+
+    def wake(self) -> None:
+        """Something was appended to the journal."""
+        self._exhausted = False
+
+    def next_wake(self) -> float | None:
+        """When ``next_call`` may have something again, in monotonic seconds; None: when woken."""
+        if self._flying is not None or self._doubtful is not None or self._resume_at is None:
+            return None
+        return self._resume_at if self._unmarked is not None or not self._exhausted else None
+
+    def next_call(self, now: float) -> Call | None:
+        """Return the next record's call when it is due. Ask only while no other call is open."""
+        if self._flying is not None or self._doubtful is not None:
+            return None
+        if self._resume_at is not None:
+            if now < self._resume_at:
+                return None
+            self._resume_at = None
+        try:
+            return self._next_call()
+        except Exception as error:  # noqa: BLE001 (whatever the disk does, the tunnel stays up)
+            self._journal_failed(error, now)
+            return None
+
+    def lost(self) -> None:
+        """The connection is gone. What was on its way is sent again, and its try does not count."""
+        self._flying = None
+        self._doubtful = None
+        self._batch.clear()
+        self._exhausted = False
+
+    def proved_alive(self, now: float) -> None:
+        """The network answered something else after a record timed out: so that try counts."""
+        record, self._doubtful = self._doubtful, None
+        if record is not None:
+            self._failed(record, "no answer within the time-out", now)
+
+    # ---- sending ----
+
+    def _next_call(self) -> Call | None:
+        if self._unmarked is not None:
+            record, receipt = self._unmarked
+            self._mark(record, receipt)
+        while not self._exhausted:
+            if not self._batch:
+                self._batch.extend(self._journal.pending(BATCH))
+                if not self._batch:
+                    self._exhausted = True
+                    return None
+            record = self._batch[0]
+            call = self._call(record)
+            if call is not None:
+                self._flying = record
+                return call
+            self._batch.popleft()
+        return None
+
+    def _call(self, record: PendingRecord) -> Call | None:
+        number = self._journal.network_transaction(record.event.transaction)
+        try:
+            rendered = self._renderer.render(record.event, record.utc_s, number)
+        except (ValueError, TypeError, ArithmeticError) as error:
+            self.unsendable(record, str(error))
+            return None
+        if rendered is None:
+            self._journal.delivered(record.seq)
+            return None
+
+        def done(outcome: Outcome, now: float) -> None:
+            self._done(record, outcome, now)
+
+        return Call(
+            rendered.action,
+            rendered.payload,
+            Priority.TRANSACTION,
+            done,
+            record.message_id,
+            takes_late_answer=True,
+        )
+
+    def refused_by_ourselves(self, error: ValueError, now: float) -> None:
+        """The call last returned broke its schema, so it was not sent."""
+        record, self._flying = self._flying, None
+        if record is not None:
+            self._drop_from_batch(record)
+            try:
+                self.unsendable(record, str(error))
+            except Exception as failure:  # noqa: BLE001 (as in next_call)
+                self._journal_failed(failure, now)
+
+    def unsendable(self, record: PendingRecord, why: str) -> None:
+        """Park a record that this OCPP version cannot say."""
+        LOGGER.error("record %d cannot be sent and was set aside: %s", record.seq, why)
+        self._journal.park(record.seq, f"cannot be sent: {why}"[:500])
+
+    # ---- answers ----
+
+    def _done(self, record: PendingRecord, outcome: Outcome, now: float) -> None:
+        if outcome.late and outcome.result is not Result.ANSWERED:
+            return  # that try has been counted
+        if self._flying is record:
+            self._flying = None
+        if outcome.result is Result.TIMED_OUT:
+            self._doubtful = record
+        elif outcome.result is Result.ANSWERED:
+            receipt = self._renderer.receipt(record.event, outcome.payload)
+            if receipt.problem:
+                self._failed(record, receipt.problem, now)
+            else:
+                self._answered(record, receipt, now)
+        elif outcome.result is Result.REFUSED:
+            self._failed(record, f"{outcome.code}: {outcome.description}", now)
+
+    def _answered(self, record: PendingRecord, receipt: Receipt, now: float) -> None:
+        if self._doubtful is record:
+            self._doubtful = None
+        if self._batch and self._batch[0].seq == record.seq:
+            self._batch.popleft()
+            self._resume_at = None
+        # From here on it must not be sent again, even if the disk refuses to note that for a while.
+        self._unmarked = (record, receipt)
+        try:
+            self._mark(record, receipt)
+        except Exception as error:  # noqa: BLE001 (as in next_call)
+            self._journal_failed(error, now)
+
+    def _mark(self, record: PendingRecord, receipt: Receipt) -> None:
+        with self._journal.write():
+            if receipt.number is not None:
+                self._journal.set_network_transaction(record.event.transaction, receipt.number)
+            self._journal.delivered(record.seq)
+        self._unmarked = None
+        if receipt.info is not None and isinstance(record.event, TransactionStarted):
+            self._started(record.event.transaction, receipt.info)
+
+    def _failed(self, record: PendingRecord, why: str, now: float) -> None:
+        self._doubtful = None
+        try:
+            tries = self._journal.attempt_failed(record.seq, why[:500])
+            if tries >= self._settings.integer("OCPPCommCtrlr.MessageAttempts"):
+                LOGGER.error("record %d was refused %d times and is set aside: %s", record.seq, tries, ascii(why[:200]))
+                self._journal.park(record.seq, why[:500])
+                self._drop_from_batch(record)
+                return
+        except Exception as error:  # noqa: BLE001 (as in next_call)
+            self._journal_failed(error, now)
+            return
+        # OCPP 1.6 §3.7.2
+        self._resume_at = now + self._settings.integer("OCPPCommCtrlr.MessageAttemptInterval") * tries
+
+    def _drop_from_batch(self, record: PendingRecord) -> None:
+        if self._batch and self._batch[0].seq == record.seq:
+            self._batch.popleft()
+
+    def _journal_failed(self, error: Exception, now: float) -> None:
+        self._quiet.warning("journal", now, f"the journal failed, delivery waits: {type(error).__name__}: {error}")
+        self._batch.clear()
+        self._resume_at = now + JOURNAL_RETRY_S

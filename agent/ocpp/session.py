@@ -1,0 +1,69 @@
+"""What the tunnel wants of an OCPP version, and what it lends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from agent.config.schema import Config
+from agent.journal.events import SampledValue
+from agent.ocpp.ports import JournalPort, StationPort, UplinkState
+from agent.station.commands import StatusReport
+from agent.station.settings import Settings
+from agent.station.tokens import Token
+
+VERSIONS = {"ocpp1.6": "agent.ocpp.v16.session"}
+"""Sub-protocols that we speak, most wanted first, and where. Only the version agreed on is ever imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a session works with."""
+
+    config: Config
+    journal: JournalPort
+    settings: Settings
+    station: StationPort
+    now: Callable[[], float]
+    """Monotonic seconds."""
+    spawn: Callable[[Coroutine[Any, Any, None]], None]
+    """Run this beside; it is cancelled at exit."""
+    stirred: Callable[[], None]
+    """Call when frames, state or next_wake may have changed outside of a call by the tunnel."""
+
+
+class Session(Protocol):
+    """One OCPP version's business with the network. No I/O; lives on from connection to connection."""
+
+    @property
+    def state(self) -> UplinkState: ...
+    @property
+    def proved(self) -> bool:
+        """The network has answered on this connection, so the next reconnect may be quick."""
+
+    @property
+    def drop_reason(self) -> str:
+        """Why the connection must be dropped; empty when it need not."""
+
+    @property
+    def frames_waiting(self) -> int: ...
+    def take_frame(self) -> str | None: ...
+    def connected(self, now: float) -> None: ...
+    def lost(self, now: float) -> None: ...
+    def receive(self, data: str | bytes, now: float) -> None: ...
+    def advance(self, now: float) -> None:
+        """Do what time or a change of state has made due."""
+
+    def next_wake(self) -> float | None: ...
+    def authorise(self, request: int, token: Token, now: float) -> None: ...
+    def report_status(self, report: StatusReport, now: float) -> None: ...
+    def report_meter(self, evse: int, at_utc_s: float, samples: tuple[SampledValue, ...], now: float) -> None: ...
+    def journal_grew(self, now: float) -> None: ...
+
+
+def new_session(subprotocol: str, surroundings: Surroundings) -> Session:
+    """Import the version and make its session. Each version's module has ``new_session(surroundings)``."""
+    session: Session = import_module(VERSIONS[subprotocol]).new_session(surroundings)
+    return session

@@ -1,0 +1,315 @@
+"""The tunnel to the operator's network: connects, hands frames to and fro, and comes back for ever.
+
+The version package of the sub-protocol that was agreed on does the talking (``agent.ocpp.session``); this is the I/O
+around it: one task reads, one writes, one pings, one keeps the session's timers. When any of them ends, so does the
+connection, and after a back-off the next one is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine, Iterator
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from agent.clock import Clock
+from agent.config.schema import Config
+from agent.journal.events import SampledValue
+from agent.ocpp.back_off import back_off
+from agent.ocpp.connection import (
+    CLOSE_TIMEOUT_S,
+    GOING_AWAY,
+    ConnectError,
+    abort,
+    describe_close,
+    keep_alive,
+    open_connection,
+)
+from agent.ocpp.frames import masked
+from agent.ocpp.ports import JournalPort, StationPort, UplinkReport, UplinkState
+from agent.ocpp.quiet import QuietLog
+from agent.ocpp.session import VERSIONS, Session, Surroundings, new_session
+from agent.station.commands import StatusReport
+from agent.station.settings import Settings
+from agent.station.tokens import Token
+
+LOGGER = logging.getLogger(__name__)
+
+MAX_FRAMES_WAITING = 64
+"""Unsent frames beyond which nothing more is read: a peer that floods us waits."""
+
+NORMAL_CLOSURE = 1000
+
+
+class Tunnel:
+    """Call everything from the thread of the event loop that runs ``run``."""
+
+    def __init__(
+        self, config: Config, journal: JournalPort, settings: Settings, station: StationPort, clock: Clock
+    ) -> None:
+        self._config = config
+        self._station = station
+        self._clock = clock
+        self._surroundings = Surroundings(config, journal, settings, station, self._now, self._spawn, self._stirred)
+        self._settings = settings
+        self._sessions: dict[str, Session] = {}
+        self._session: Session | None = None
+        self._connection: ClientConnection | None = None
+        self._wanted = True
+        self._wake_up = asyncio.Event()
+        """Cuts a back-off short."""
+        self._frames_ready = asyncio.Event()
+        self._frames_gone = asyncio.Event()
+        self._timer_moved = asyncio.Event()
+        self._ping_changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waits = self._fresh_waits()
+        self._end_reason = ""
+        self._last_error = ""
+        self._phase = UplinkState.DISCONNECTED if config.ocpp.url else UplinkState.NOT_CONFIGURED
+        self._report = UplinkReport(self._phase, clock.now().utc_s)
+        self._quiet = QuietLog(LOGGER)
+        settings.on_change(self._setting_changed)
+
+    # ---- what the agent asks ----
+
+    async def run(self) -> None:
+        """Keep the connection up until cancelled; then close it in good order, within a bound."""
+        try:
+            if not self._config.ocpp.url:
+                await asyncio.Event().wait()
+            while True:
+                await self._one_connection()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    def set_online(self, wanted: bool) -> None:
+        """False: drop the connection and stay away. True: connect now."""
+        if wanted and self._wanted and self._session is not None:
+            return
+        self._wanted = wanted
+        self._waits = self._fresh_waits()
+        self._end_reason = "offline by command" if not wanted else ""
+        self._wake_up.set()
+        self._timer_moved.set()
+
+    def report(self) -> UplinkReport:
+        """How the uplink does."""
+        self._note_state()
+        return self._report
+
+    def authorise(self, request: int, token: Token) -> None:
+        """Ask the network about a token; the answer comes by ``StationPort.authorisation_answered``, never at once."""
+        asyncio.get_running_loop().call_soon(self._authorise, request, token)
+
+    def report_status(self, report: StatusReport) -> None:
+        """Tell the network a status now; while it is not there nothing is kept, ``StationPort.statuses`` is asked."""
+        if self._session is not None:
+            self._session.report_status(report, self._now())
+            self._stirred()
+
+    def report_meter(self, evse: int, at_utc_s: float, samples: tuple[SampledValue, ...]) -> None:
+        """Tell the network values that belong to no transaction; lost while it is not there."""
+        if self._session is not None:
+            self._session.report_meter(evse, at_utc_s, samples, self._now())
+            self._stirred()
+
+    def wake(self) -> None:
+        """Something was appended to the journal."""
+        if self._session is not None:
+            self._session.journal_grew(self._now())
+            self._stirred()
+
+    # ---- one connection after the other ----
+
+    async def _one_connection(self) -> None:
+        self._wake_up.clear()
+        if not self._wanted:
+            self._phase = UplinkState.OFFLINE_BY_COMMAND
+            self._note_state()
+            await self._wake_up.wait()
+            return
+        self._phase = UplinkState.CONNECTING
+        self._note_state()
+        ocpp = self._config.ocpp
+        try:
+            connection = await self._interruptible(open_connection(ocpp, self._config.identity, list(VERSIONS)))
+        except ConnectError as error:
+            self._failed(str(error))
+        else:
+            if connection is not None:
+                await self._serve(connection)
+        self._phase = UplinkState.DISCONNECTED
+        self._note_state()
+        if self._wanted:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(next(self._waits)):
+                    await self._wake_up.wait()
+
+    async def _interruptible(self, opening: Coroutine[Any, Any, ClientConnection]) -> ClientConnection | None:
+        """Await the opening; give it up (None) when ``set_online`` is called meanwhile."""
+        task = asyncio.ensure_future(opening)
+        waker = asyncio.ensure_future(self._wake_up.wait())
+        try:
+            await asyncio.wait((task, waker), return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            waker.cancel()
+            if not task.done():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, ConnectError):
+                    connection = await task
+                    abort(connection)
+
+    async def _serve(self, connection: ClientConnection) -> None:
+        subprotocol = str(connection.subprotocol)
+        if subprotocol not in self._sessions:
+            self._sessions[subprotocol] = new_session(subprotocol, self._surroundings)
+        session = self._sessions[subprotocol]
+        self._session, self._connection = session, connection
+        LOGGER.info("connected to the network by %s", subprotocol)
+        tasks: list[asyncio.Task[str]] = []
+        reason = "the agent is leaving"
+        try:
+            session.connected(self._now())
+            self._stirred()
+            works = (
+                self._read(connection, session),
+                self._write(connection, session),
+                self._keep_time(connection, session),
+                self._watch(connection),
+            )
+            tasks = [asyncio.create_task(work) for work in works]
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            reason = next(iter(done)).result()
+        except ConnectionClosed:
+            reason = describe_close(connection)
+        except Exception as error:
+            LOGGER.exception("the connection is given up")
+            reason = f"{type(error).__name__}: {error}"[:200]
+        finally:
+            # However this ends, cancelled at exit included, what is queued (the answer to a reset, say) goes out.
+            await asyncio.shield(self._end(connection, session, tasks, reason))
+
+    async def _end(
+        self, connection: ClientConnection, session: Session, tasks: list[asyncio.Task[str]], reason: str
+    ) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                if not session.drop_reason:
+                    while (frame := session.take_frame()) is not None:
+                        await connection.send(frame)
+                code = NORMAL_CLOSURE if not self._wanted else GOING_AWAY
+                await connection.close(code)
+        except (TimeoutError, ConnectionClosed, OSError):
+            abort(connection)
+        self._session = self._connection = None
+        if session.proved:
+            self._waits = self._fresh_waits()
+        self._failed(reason)
+        session.lost(self._now())
+
+    # ---- the four tasks of a connection; each returns why it ended ----
+
+    async def _read(self, connection: ClientConnection, session: Session) -> str:
+        while True:
+            data = await connection.recv()
+            if LOGGER.isEnabledFor(logging.DEBUG):
+                LOGGER.debug("< %s", masked(data))
+            session.receive(data, self._now())
+            self._stirred()
+            while session.frames_waiting > MAX_FRAMES_WAITING:
+                self._frames_gone.clear()
+                await self._frames_gone.wait()
+
+    async def _write(self, connection: ClientConnection, session: Session) -> str:
+        while True:
+            frame = session.take_frame()
+            if frame is None:
+                self._frames_gone.set()
+                self._frames_ready.clear()
+                await self._frames_ready.wait()
+                continue
+            if LOGGER.isEnabledFor(logging.DEBUG):
+                LOGGER.debug("> %s", masked(frame))
+            await connection.send(frame)
+
+    async def _keep_time(self, connection: ClientConnection, session: Session) -> str:
+        while True:
+            self._timer_moved.clear()
+            session.advance(self._now())
+            self._note_state()
+            if session.frames_waiting:
+                self._frames_ready.set()
+            if session.drop_reason:
+                abort(connection)
+                return session.drop_reason
+            if not self._wanted:
+                return "offline by command"
+            wake = session.next_wake()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if wake is None else max(0.0, wake - self._now())):
+                    await self._timer_moved.wait()
+
+    async def _watch(self, connection: ClientConnection) -> str:
+        def interval_s() -> int:
+            return self._settings.integer("OCPPCommCtrlr.WebSocketPingInterval")
+
+        reason = await keep_alive(connection, interval_s, self._config.ocpp.ping_timeout_s, self._ping_changed)
+        abort(connection)
+        return reason
+
+    # ---- small things ----
+
+    def _now(self) -> float:
+        return self._clock.now().monotonic_s
+
+    def _fresh_waits(self) -> Iterator[float]:
+        ocpp = self._config.ocpp
+        return back_off(ocpp.back_off_minimum_s, ocpp.back_off_random_s, ocpp.back_off_repeats)
+
+    def _authorise(self, request: int, token: Token) -> None:
+        if self._session is None:
+            self._station.authorisation_answered(request, None)
+            return
+        self._session.authorise(request, token, self._now())
+        self._stirred()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _stirred(self) -> None:
+        """Frames, timers or state of the session may have changed."""
+        if self._session is not None and self._session.frames_waiting:
+            self._frames_ready.set()
+        self._timer_moved.set()
+
+    def _setting_changed(self, name: str) -> None:
+        if name == "OCPPCommCtrlr.WebSocketPingInterval":
+            self._ping_changed.set()
+
+    def _failed(self, why: str) -> None:
+        # Command and exit are no errors, but worth a line.
+        self._last_error = "" if self._end_reason else why
+        self._quiet.warning(why[:40], self._now(), f"uplink: {self._end_reason or why}")
+
+    def _note_state(self) -> None:
+        session = self._session
+        state = self._phase if session is None else session.state
+        if state is UplinkState.ACCEPTED:
+            self._last_error = ""
+        if state is not self._report.state:
+            LOGGER.info("uplink is %s", state.value)
+            self._report = UplinkReport(state, self._clock.now().utc_s, self._last_error)
+        elif self._last_error != self._report.last_error:
+            self._report = UplinkReport(state, self._report.since_utc_s, self._last_error)

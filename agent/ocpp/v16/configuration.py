@@ -1,0 +1,176 @@
+"""OCPP 1.6's configuration keys, as views on the station's settings.
+
+Light to import, so that the configuration file can be checked with it: ``key_table`` gives every key by its
+case-folded name (§5.3: key names are CiStrings), ``initial_settings`` reads ``ocpp.settings`` of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.station.settings import MEASURANDS, SETTINGS, Kind, SettingError, Settings, parse, show
+
+MAX_KEYS = 100
+"""GetConfigurationMaxKeys: more than there are."""
+
+MAX_VALUE = 500
+"""CiString500Type (§6.7, §7.30)."""
+
+FEATURE_PROFILES = ("Core",)
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_ROTATIONS = frozenset(("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR"))
+_PING = "OCPPCommCtrlr.WebSocketPingInterval"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationKey:
+    """One key. ``setting`` names the setting it shows; a key without one has a fixed ``value`` and is read-only."""
+
+    name: str
+    setting: str = ""
+    value: str = ""
+    writable: bool = True
+    reboot: bool = False
+    """A change takes force with the next start."""
+
+    def problem(self, text: str) -> str:
+        """Say what is wrong with a value for this key: the rule and the remedy; empty when nothing is."""
+        if not self.setting or not self.writable:
+            return f"{self.name} is read-only; leave it out"
+        setting = SETTINGS[self.setting]
+        if len(text) > MAX_VALUE:
+            return f"{self.name}: longer than {MAX_VALUE} characters"
+        if setting.kind is Kind.INTEGER and not _INTEGER.fullmatch(text.strip()):
+            return f"{self.name}: {text[:40]!r} is not a whole number"
+        if self.name == "ConnectorPhaseRotation":
+            return _rotation_problem(text)
+        try:
+            parse(setting, text)
+        except SettingError as error:
+            return str(error).replace(setting.name, self.name, 1)
+        return ""
+
+    def shown(self, settings: Settings) -> str:
+        """Return the value in force as text."""
+        return show(settings.value(self.setting))[:MAX_VALUE] if self.setting else self.value
+
+
+_VIEWS: Mapping[str, str] = {
+    "AllowOfflineTxForUnknownId": "AuthCtrlr.OfflineTxForUnknownIdEnabled",
+    "AuthorizationCacheEnabled": "AuthCacheCtrlr.Enabled",
+    "AuthorizeRemoteTxRequests": "AuthCtrlr.AuthorizeRemoteStart",
+    "ClockAlignedDataInterval": "AlignedDataCtrlr.Interval",
+    "ConnectionTimeOut": "TxCtrlr.EVConnectionTimeOut",
+    "ConnectorPhaseRotation": "ElectricalFeed.PhaseRotation",
+    "HeartbeatInterval": "OCPPCommCtrlr.HeartbeatInterval",
+    "LocalAuthorizeOffline": "AuthCtrlr.LocalAuthorizeOffline",
+    "LocalPreAuthorize": "AuthCtrlr.LocalPreAuthorize",
+    "MaxEnergyOnInvalidId": "TxCtrlr.MaxEnergyOnInvalidId",
+    "MessageTimeout": "OCPPCommCtrlr.MessageTimeout",
+    "MeterValuesAlignedData": "AlignedDataCtrlr.Measurands",
+    "MeterValuesSampledData": "SampledDataCtrlr.TxUpdatedMeasurands",
+    "MeterValueSampleInterval": "SampledDataCtrlr.TxUpdatedInterval",
+    "MinimumStatusDuration": "ChargingStation.MinimumStatusDuration",
+    "ResetRetries": "OCPPCommCtrlr.ResetRetries",
+    "StationMaxCurrent": "ChargingStation.MaxCurrent",
+    "StopTransactionOnEVSideDisconnect": "TxCtrlr.StopTxOnEVSideDisconnect",
+    "StopTransactionOnInvalidId": "TxCtrlr.StopTxOnInvalidId",
+    "StopTxnAlignedData": "AlignedDataCtrlr.TxEndedMeasurands",
+    "StopTxnSampledData": "SampledDataCtrlr.TxEndedMeasurands",
+    "TransactionMessageAttempts": "OCPPCommCtrlr.MessageAttempts",
+    "TransactionMessageRetryInterval": "OCPPCommCtrlr.MessageAttemptInterval",
+    "UnlockConnectorOnEVSideDisconnect": "OCPPCommCtrlr.UnlockOnEVSideDisconnect",
+    "WebSocketPingInterval": _PING,
+}
+"""§9.1, and StationMaxCurrent of our own: the operator's limit for the whole station in A per phase."""
+
+_LISTS = ("MeterValuesAlignedData", "MeterValuesSampledData", "StopTxnAlignedData", "StopTxnSampledData")
+
+
+def key_table(evses: int = 1, all_cables: bool = False) -> Mapping[str, ConfigurationKey]:
+    """Return every key by its case-folded name.
+
+    ``all_cables``: no outlet has a lock, so UnlockConnectorOnEVSideDisconnect is read-only (errata).
+    """
+    keys = [ConfigurationKey(name, setting) for name, setting in _VIEWS.items()]
+    if all_cables:
+        name = "UnlockConnectorOnEVSideDisconnect"
+        keys = [key for key in keys if key.name != name] + [ConfigurationKey(name, value="false", writable=False)]
+    fixed = {
+        "NumberOfConnectors": str(evses),
+        "GetConfigurationMaxKeys": str(MAX_KEYS),
+        "ConnectorPhaseRotationMaxLength": str(evses + 1),
+        "SupportedFeatureProfiles": ",".join(FEATURE_PROFILES),
+        "SupportedFeatureProfilesMaxLength": str(len(FEATURE_PROFILES)),
+        **{f"{name}MaxLength": str(len(MEASURANDS)) for name in _LISTS},
+    }
+    keys += [ConfigurationKey(name, value=value, writable=False) for name, value in fixed.items()]
+    return {key.name.casefold(): key for key in sorted(keys, key=lambda key: key.name)}
+
+
+def initial_settings(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Turn ``ocpp.settings`` of the configuration file into (setting, text). Raises SettingError by the first fault."""
+    table = key_table()
+    for name, text in values.items():
+        key = table.get(name.casefold())
+        if key is None:
+            raise SettingError(f"{name} is no configuration key of OCPP 1.6 that this charge point has")
+        problem = key.problem(text)
+        if problem:
+            raise SettingError(problem)
+        yield key.setting, text
+
+
+def ping_problem(settings: Settings, text: str) -> str:
+    """Errata 9.1.36: pings must find a dead link before transaction messages use up their tries."""
+    ping = int(text)
+    bound = settings.integer("OCPPCommCtrlr.MessageAttempts") * settings.integer("OCPPCommCtrlr.MessageAttemptInterval")
+    if ping == 0 or bound == 0 or ping < bound:
+        return ""
+    return f"WebSocketPingInterval: {ping} s is not below attempts × retry interval, {bound} s"
+
+
+def _rotation_problem(text: str) -> str:
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        connector, _, rotation = part.partition(".")
+        if not connector.isascii() or not connector.isdigit() or rotation.strip() not in _ROTATIONS:
+            return f"ConnectorPhaseRotation: {part[:40]!r} is not like 1.RST ({', '.join(sorted(_ROTATIONS))})"
+    return ""
+
+
+class Configuration:
+    """GetConfiguration and ChangeConfiguration (§5.3, §5.8)."""
+
+    def __init__(self, settings: Settings, evses: int, all_cables: bool) -> None:
+        self._settings = settings
+        self._table = key_table(evses, all_cables)
+
+    def find(self, name: str) -> ConfigurationKey | None:
+        return self._table.get(name.strip().casefold())
+
+    def get(self, names: Sequence[str]) -> tuple[list[dict[str, object]], list[str]]:
+        """Return (configurationKey, unknownKey). No names: every key."""
+        if not names:
+            return [self._entry(key) for key in self._table.values()][:MAX_KEYS], []
+        known: dict[str, ConfigurationKey] = {}
+        unknown: list[str] = []
+        for name in names[:MAX_KEYS]:
+            key = self.find(name)
+            if key is not None:
+                known[key.name] = key
+            elif name not in unknown:
+                unknown.append(name)
+        return [self._entry(key) for key in known.values()], unknown
+
+    def objection(self, key: ConfigurationKey, text: str) -> str:
+        """Say why a change is refused; empty when it may be made."""
+        problem = key.problem(text)
+        if not problem and key.setting == _PING:
+            problem = ping_problem(self._settings, text)
+        return problem
+
+    def _entry(self, key: ConfigurationKey) -> dict[str, object]:
+        return {"key": key.name, "readonly": not key.writable, "value": key.shown(self._settings)}

@@ -1,0 +1,128 @@
+"""What the network may ask of a charge point in OCPP 1.6 Core, put to the station and answered."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from agent.ocpp.ports import JournalPort, StationPort
+from agent.ocpp.v16.configuration import Configuration
+from agent.ocpp.v16.times import carries
+from agent.station.commands import AvailabilityAnswer, RemoteStart, ResetKind, SettingAnswer
+from agent.station.tokens import Token
+
+LOGGER = logging.getLogger(__name__)
+
+Payload = dict[str, Any]
+Reply = Payload | Coroutine[Any, Any, Payload]
+
+
+class Handlers:
+    """Takes valid requests only (the RPC engine has checked them by their schemas). One method per message."""
+
+    def __init__(
+        self,
+        station: StationPort,
+        journal: JournalPort,
+        configuration: Configuration,
+        evses: frozenset[int],
+        registered: Callable[[], bool],
+    ) -> None:
+        """``registered()``: a boot was accepted; before that no remote start or stop is allowed (§4.2)."""
+        self._station = station
+        self._journal = journal
+        self._configuration = configuration
+        self._evses = evses
+        self._registered = registered
+        self._by_action: Mapping[str, Callable[[Payload], Reply]] = {
+            "ChangeAvailability": self._change_availability,
+            "ChangeConfiguration": self._change_configuration,
+            "ClearCache": self._clear_cache,
+            "DataTransfer": self._data_transfer,
+            "GetConfiguration": self._get_configuration,
+            "RemoteStartTransaction": self._remote_start,
+            "RemoteStopTransaction": self._remote_stop,
+            "Reset": self._reset,
+            "UnlockConnector": self._unlock,
+        }
+
+    @property
+    def actions(self) -> frozenset[str]:
+        return frozenset(self._by_action)
+
+    def handle(self, action: str, payload: Payload) -> Reply:
+        """Return the answer's payload, or a coroutine that gives it later."""
+        return self._by_action[action](payload)
+
+    def _change_availability(self, payload: Payload) -> Payload:
+        """§5.2"""
+        connector = payload["connectorId"]
+        if connector != 0 and connector not in self._evses:
+            return {"status": AvailabilityAnswer.REJECTED.value}
+        return {"status": self._station.change_availability(connector, payload["type"] == "Operative").value}
+
+    def _change_configuration(self, payload: Payload) -> Payload:
+        """§5.3"""
+        key = self._configuration.find(payload["key"])
+        if key is None:
+            return {"status": SettingAnswer.NOT_SUPPORTED.value}
+        objection = self._configuration.objection(key, payload["value"])
+        if objection:
+            LOGGER.warning("refused a change of configuration: %s", ascii(objection))
+            return {"status": SettingAnswer.REJECTED.value}
+        answer = self._station.set_setting(key.setting, payload["value"].strip())
+        if answer is SettingAnswer.ACCEPTED and key.reboot:
+            answer = SettingAnswer.REBOOT_REQUIRED
+        return {"status": answer.value}
+
+    def _clear_cache(self, _payload: Payload) -> Payload:
+        """§5.4"""
+        return _accepted(self._station.clear_cache())
+
+    def _data_transfer(self, _payload: Payload) -> Payload:
+        """§5.6: we know no vendor's messages."""
+        return {"status": "UnknownVendorId"}
+
+    def _get_configuration(self, payload: Payload) -> Payload:
+        """§5.8"""
+        known, unknown = self._configuration.get(payload.get("key") or ())
+        answer: Payload = {"configurationKey": known}
+        if unknown:
+            answer["unknownKey"] = unknown
+        return answer
+
+    def _remote_start(self, payload: Payload) -> Payload:
+        """§5.11. A charging profile is ignored as long as smart charging is not among the feature profiles."""
+        connector, id_tag = payload.get("connectorId"), payload["idTag"]
+        if not self._registered() or not carries(id_tag) or not id_tag.strip():
+            return _accepted(False)
+        if connector is not None and connector not in self._evses:
+            return _accepted(False)
+        return _accepted(self._station.remote_start(RemoteStart(Token(id_tag, "Central"), connector)))
+
+    def _remote_stop(self, payload: Payload) -> Payload:
+        """§5.12"""
+        number = payload["transactionId"]
+        transaction = self._journal.transaction_of(number) if number >= 0 else None
+        if not self._registered() or transaction is None:
+            return _accepted(False)
+        return _accepted(self._station.remote_stop(transaction))
+
+    def _reset(self, payload: Payload) -> Payload:
+        """§5.14"""
+        return _accepted(self._station.reset(ResetKind(payload["type"])))
+
+    def _unlock(self, payload: Payload) -> Reply:
+        """§5.18"""
+        connector = payload["connectorId"]
+        if connector not in self._evses:
+            return {"status": "NotSupported"}
+        return self._unlocked(connector)
+
+    async def _unlocked(self, evse: int) -> Payload:
+        return {"status": (await self._station.unlock(evse)).value}
+
+
+def _accepted(yes: bool) -> Payload:
+    return {"status": "Accepted" if yes else "Rejected"}

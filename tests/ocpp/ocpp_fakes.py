@@ -1,0 +1,218 @@
+"""A station and a journal that the tunnel's tests can look into."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from agent.config.schema import Config, ConnectorType, Evse, Installation, Ocpp, Station
+from agent.journal.events import (
+    Context,
+    Event,
+    MeterSampled,
+    SampledValue,
+    StartTrigger,
+    StopReason,
+    TransactionEnded,
+    TransactionStarted,
+)
+from agent.station.commands import (
+    AvailabilityAnswer,
+    ConnectorStatus,
+    RemoteStart,
+    ResetKind,
+    SettingAnswer,
+    StatusReport,
+    UnlockAnswer,
+)
+from agent.station.settings import SettingError, Settings
+from agent.station.tokens import TokenInfo
+
+T0 = 1_790_000_000.0
+"""2026-09-21."""
+
+
+def config(url: str = "", *, evses: int = 1, cables: bool = False, **ocpp: Any) -> Config:
+    kind = ConnectorType.CABLE if cables else ConnectorType.SOCKET
+    settings: dict[str, Any] = {"back_off_minimum_s": 0.1, "back_off_random_s": 0.05, "back_off_repeats": 2}
+    settings.update(ocpp)
+    return Config(
+        station=Station("Vendor", "Model", "SN-1"),
+        installation=Installation(63.0),
+        devices=MappingProxyType({}),
+        evses=tuple(Evse(number + 1, "board", connector=kind) for number in range(evses)),
+        ocpp=Ocpp(url=url, **settings),
+    )
+
+
+def started(transaction: str, token: str = "04A1B2C3", **more: Any) -> TransactionStarted:
+    values: dict[str, Any] = {"evse": 1, "meter_wh": 1000.4, "trigger": StartTrigger.AUTHORIZED, "offline": False}
+    return TransactionStarted(transaction, token=token, token_kind="ISO14443", **(values | more))
+
+
+def sampled(transaction: str, *values: SampledValue) -> MeterSampled:
+    return MeterSampled(
+        transaction, 1, values or (SampledValue("Energy.Active.Import.Register", 1500.2, "Wh"),), offline=False
+    )
+
+
+def ended(transaction: str, **more: Any) -> TransactionEnded:
+    values: dict[str, Any] = {"evse": 1, "meter_wh": 2000.6, "reason": StopReason.LOCAL, "offline": False}
+    return TransactionEnded(transaction, **(values | more))
+
+
+END_SAMPLE = SampledValue("Energy.Active.Import.Register", 2000.6, "Wh", context=Context.TRANSACTION_END)
+
+
+@dataclass(frozen=True, slots=True)
+class FakePending:
+    seq: int
+    event: Event
+    utc_s: float
+    message_id: str
+    attempts: int = 0
+
+
+class FakeJournal:
+    """Keeps the contract of ``agent.journal.journal.Journal`` that delivery relies on, in memory."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, FakePending] = {}
+        self.done: list[int] = []
+        self.parked: dict[int, str] = {}
+        self.numbers: dict[str, int] = {}
+        self.writes = 0
+        self.broken: Exception | None = None
+        self._inside = False
+        self._next = 0
+
+    def add(self, event: Event, utc_s: float = T0) -> int:
+        self._next += 1
+        self.rows[self._next] = FakePending(self._next, event, utc_s + self._next, f"message-{self._next}")
+        return self._next
+
+    def session(self, transaction: str) -> None:
+        self.add(started(transaction))
+        self.add(sampled(transaction))
+        self.add(ended(transaction))
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[None]:
+        self._check()
+        kept = (dict(self.rows), dict(self.numbers), list(self.done), dict(self.parked))
+        try:
+            yield
+        except BaseException:
+            self.rows, self.numbers, self.done, self.parked = kept
+            raise
+        self.writes += 1
+
+    def _check(self) -> None:
+        if self.broken is not None:
+            raise self.broken
+
+    def pending(self, limit: int = 1, after: int = 0) -> list[FakePending]:
+        self._check()
+        return [row for seq, row in sorted(self.rows.items()) if seq > after and seq not in self.parked][:limit]
+
+    def delivered(self, seq: int) -> None:
+        self._check()
+        if self.rows.pop(seq, None) is not None:
+            self.done.append(seq)
+
+    def attempt_failed(self, seq: int, error: str) -> int:
+        self._check()
+        self.rows[seq] = replace(self.rows[seq], attempts=self.rows[seq].attempts + 1)
+        return self.rows[seq].attempts
+
+    def park(self, seq: int, reason: str) -> None:
+        self._check()
+        self.parked[seq] = reason
+
+    def set_network_transaction(self, transaction: str, number: int) -> None:
+        self._check()
+        self.numbers[transaction] = number
+
+    def network_transaction(self, transaction: str) -> int | None:
+        self._check()
+        return self.numbers.get(transaction)
+
+    def transaction_of(self, number: int) -> str | None:
+        self._check()
+        return next((name for name, known in self.numbers.items() if known == number), None)
+
+
+@dataclass
+class FakeStation:
+    """Answers as told and writes down what it was asked."""
+
+    settings: Settings = field(default_factory=Settings)
+    evses: int = 1
+    log: list[tuple[Any, ...]] = field(default_factory=list)
+    status: dict[int, ConnectorStatus] = field(default_factory=dict)
+    answer: bool = True
+    on: Mapping[str, Any] = field(default_factory=dict)
+    """Called when a method of this name is: its argument is the station."""
+
+    def _note(self, name: str, *arguments: Any) -> None:
+        self.log.append((name, *arguments))
+        action = self.on.get(name)
+        if action is not None:
+            action()
+
+    def told(self, name: str) -> list[tuple[Any, ...]]:
+        return [entry[1:] for entry in self.log if entry[0] == name]
+
+    def remote_start(self, request: RemoteStart) -> bool:
+        self._note("remote_start", request)
+        return self.answer
+
+    def remote_stop(self, transaction: str) -> bool:
+        self._note("remote_stop", transaction)
+        return self.answer
+
+    async def unlock(self, evse: int) -> UnlockAnswer:
+        self._note("unlock", evse)
+        return UnlockAnswer.UNLOCKED
+
+    def change_availability(self, evse: int, operative: bool) -> AvailabilityAnswer:
+        self._note("change_availability", evse, operative)
+        return AvailabilityAnswer.SCHEDULED
+
+    def reset(self, kind: ResetKind) -> bool:
+        self._note("reset", kind)
+        return self.answer
+
+    def clear_cache(self) -> bool:
+        self._note("clear_cache")
+        return self.answer
+
+    def set_setting(self, name: str, text: str) -> SettingAnswer:
+        self._note("set_setting", name, text)
+        try:
+            self.settings.set(name, text)
+        except SettingError:
+            return SettingAnswer.REJECTED
+        return SettingAnswer.ACCEPTED
+
+    def report(self, evse: int) -> StatusReport:
+        status = self.status.get(evse, ConnectorStatus.AVAILABLE)
+        return StatusReport(evse, status, "NoError", "", "", T0)
+
+    def statuses(self) -> list[StatusReport]:
+        return [self.report(evse) for evse in range(self.evses + 1)]
+
+    def uplink_changed(self, online: bool) -> None:
+        self._note("uplink_changed", online)
+
+    def authorisation_answered(self, request: int, info: TokenInfo | None) -> None:
+        self._note("authorisation_answered", request, info)
+
+    def start_answered(self, transaction: str, info: TokenInfo) -> None:
+        self._note("start_answered", transaction, info)
+
+    def network_time(self, utc_s: float) -> None:
+        self._note("network_time", utc_s)
