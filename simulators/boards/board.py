@@ -73,6 +73,8 @@ class WireFaults:
     deaf: bool = False
     """The board speaks, but hears nothing."""
     foreign_protocol: bool = False
+    echo: bool = False
+    """What the host sends comes back to it."""
 
 
 class Board:
@@ -163,6 +165,8 @@ class Board:
         if now - self._bytes_at > QUIET_S:
             self.log.add("host_bytes", count=len(data))
         self._bytes_at = now
+        if self.wire_faults.echo:
+            self._send_bytes(data)
         if not self.running or self.wire_faults.deaf:
             return
         for payload in self._reader.feed(data):

@@ -8,22 +8,27 @@ STUCK_S = 0.8
 
 
 class LockMotor:
-    """``locked`` is None while the bolt moves."""
+    """``locked`` is what the switch tells: None while the bolt moves. ``feedback_lost``: the switch has come off."""
 
     def __init__(self) -> None:
-        self.locked: bool | None = False
+        self._switch: bool | None = False
         self.failed = False
         self.stuck = False
+        self.feedback_lost = False
         self._bolt = False
         self._target = False
         self._since: float | None = None
+
+    @property
+    def locked(self) -> bool | None:
+        return None if self.feedback_lost else self._switch
 
     def drive(self, locked: bool, now: float) -> None:
         if locked == self._target and (self._since is not None or self._bolt == locked):
             return
         self._target = locked
         self._since = now
-        self.locked = None
+        self._switch = None
 
     def step(self, now: float) -> bool:
         """Let the bolt move. True while it does."""
@@ -32,11 +37,11 @@ class LockMotor:
         elapsed_s = now - self._since
         if not self.stuck and elapsed_s >= TRAVEL_S:
             self._bolt = self._target
-            self.locked = self._bolt
+            self._switch = self._bolt
             self.failed = False
             self._since = None
         elif self.stuck and elapsed_s >= STUCK_S:
-            self.locked = self._bolt
+            self._switch = self._bolt
             self.failed = True
             self._since = None
         return self._since is not None

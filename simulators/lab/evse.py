@@ -115,7 +115,7 @@ class SimEvse:
             return -1
         if "pp-open" in self.faults or self.vehicle is None:
             return 0
-        return self.cable_a
+        return 13 if "pp-changed" in self.faults else self.cable_a
 
     def state(self) -> dict[str, Any]:
         """Everything there is to know, for ``evse-sim ctl state``."""

@@ -72,6 +72,10 @@ def _lock_stuck(_: Hardware, evse: SimEvse, on: bool, __: float) -> None:
     evse.board.firmware.lock.stuck = on
 
 
+def _lock_lost(_: Hardware, evse: SimEvse, on: bool, __: float) -> None:
+    evse.board.firmware.lock.feedback_lost = on
+
+
 def _board_silent(_: Hardware, evse: SimEvse, on: bool, __: float) -> None:
     evse.port.cut = on
 
@@ -147,6 +151,8 @@ _FAULTS = (
     Fault("cp-short", "CP lies on PE through 80 Ω", _noted),
     Fault("pp-open", "the proximity contact is open though a cable is plugged", _noted),
     Fault("pp-short", "the proximity contact is shorted to PE", _noted),
+    Fault("pp-changed", "the proximity contact shows a 13 A cable, whatever is plugged", _noted),
+    Fault("lock-lost", "the lock's switch has come off: its position is unknown", _lock_lost),
     Fault("lock-stuck", "the lock's bolt does not move", _lock_stuck),
     Fault("warm", "a temperature sensor at 70 °C (TIDA)", _temperature(WARM_C)),
     Fault("over-temperature", "a temperature sensor at 95 °C (TIDA)", _temperature(HOT_C)),
@@ -159,6 +165,7 @@ _FAULTS = (
     Fault("board-deaf", "the board hears nothing", _wire("deaf")),
     Fault("board-garbage", "the board sends garbage instead of frames", _wire("garbage")),
     Fault("board-half-frames", "every other frame of the board is cut in half", _wire("half_frames")),
+    Fault("board-echo", "what the host sends to the board comes back to it", _wire("echo")),
     Fault("board-noise", "2 % of the bytes on the board's line are damaged", _board_noise),
     Fault("board-protocol", "the board reports protocol version 99", _wire("foreign_protocol")),
     Fault("board-reset", "the board restarts by its watchdog, once", _board_reset, once=True),
@@ -169,6 +176,8 @@ _FAULTS = (
     Fault("meter-energy-nan", "the meter's energy is not a number", _meter("energy_nan")),
     Fault("meter-crc", "every answer of the meter has a wrong checksum", _slave("bad_crc")),
     Fault("meter-exception", "the meter answers every request with an exception", _slave("exception")),
+    Fault("meter-slow", "the meter answers 0.7 s late", _slave("slow")),
+    Fault("meter-word-order", "the meter sends the low word first", _slave("swapped_words")),
     Fault("meter-noise", "2 % of the bytes on the meters' line are damaged (all meters)", _meters_noise),
     Fault("meters-unplugged", "the meters' serial node vanishes (all meters)", _meters_unplugged),
     Fault("reader-silent", "the reader's line is cut", _reader_silent),

@@ -14,6 +14,8 @@ READ_INPUT = 4
 ILLEGAL_FUNCTION = 1
 ILLEGAL_ADDRESS = 2
 REQUEST_SIZE = 8
+SLOW_S = 0.7
+"""How late a slow meter is: later than any master waits."""
 GAP_S = 0.05
 """Silence after which a half-received request is forgotten. (On the wire 3.5 characters; a pty has no line speed.)"""
 
@@ -30,7 +32,8 @@ def crc16(data: bytes) -> bytes:
 
 @dataclass(slots=True)
 class Slave:
-    """A meter at its address. ``bad_crc`` spoils the checksum of every answer."""
+    """A meter at its address. ``bad_crc`` spoils the checksum of every answer, ``exception`` refuses every
+    request, ``swapped_words`` sends the low word first, ``slow`` answers too late."""
 
     address: int
     map_name: str
@@ -38,6 +41,8 @@ class Slave:
     log: EventLog
     bad_crc: bool = False
     exception: bool = False
+    swapped_words: bool = False
+    slow: bool = False
     reads: int = 0
 
 
@@ -79,7 +84,7 @@ class ModbusLine:
         if body is None:
             reply = bytes([slave.address, function | 0x80, code])
         else:
-            reply = bytes([slave.address, function, len(body)]) + body
+            reply = bytes([slave.address, function, len(body)]) + (_swapped(body) if slave.swapped_words else body)
             slave.reads += 1
             if first <= 0x48 < first + count or first <= 0x156 < first + count:
                 slave.log.add("read", register_wh=slave.core.shown()[0], first=first, count=count)
@@ -87,4 +92,10 @@ class ModbusLine:
         if slave.bad_crc:
             check = bytes([check[0] ^ 0xFF, check[1]])
         reply += check
-        self._answer(reply, (REQUEST_SIZE + len(reply)) * self._character_s)
+        delay_s = (REQUEST_SIZE + len(reply)) * self._character_s
+        self._answer(reply, delay_s + (SLOW_S if slave.slow else 0.0))
+
+
+def _swapped(body: bytes) -> bytes:
+    """Low word first in each pair of registers."""
+    return b"".join(body[at + 2 : at + 4] + body[at : at + 2] for at in range(0, len(body), 4))

@@ -256,6 +256,18 @@ def test_lock_moves_in_its_time_and_reports_a_stuck_bolt() -> None:
     assert bench.last(m.ErrorFlags).connector_lock_failed
 
 
+def test_lost_lock_feedback_is_undefined() -> None:
+    bench = Bench()
+    bench.say(m.ConnectorLock(True))
+    bench.run(0.6)
+    bench.board.firmware.lock.feedback_lost = True
+    bench.run(0.1)
+    assert bench.last(m.LockStateReport).state is m.LockState.UNDEFINED
+    bench.board.firmware.lock.feedback_lost = False
+    bench.run(0.1)
+    assert bench.last(m.LockStateReport).state is m.LockState.LOCKED
+
+
 def test_welded_contacts_stay_closed_and_say_so() -> None:
     bench = Bench()
     bench.charge()

@@ -18,7 +18,7 @@ import yaml
 from agent.config import loader
 from hal import registry
 from hal.ports import Device
-from hal.values import PilotState, SelfTest
+from hal.values import Cable, PilotState, SelfTest
 from simulators.cli import main
 from simulators.lab import CommandRefusedError, Lab, LabControl
 from simulators.lab.faults import FAULTS
@@ -188,6 +188,17 @@ def test_every_fault_switches_on_and_off(lab: Lab) -> None:
         assert (name in control.fault(2, name)["faults"]) is not once
         assert control.fault(2, name, False)["faults"] == []
     assert {"board2", "meters", "reader"} <= {path.name for path in lab.directory.iterdir()}
+
+
+def test_proximity_faults_show_on_the_wire(lab: Lab, host: Host) -> None:
+    board = host.unit("board1")
+    host.until(lambda: board.verified)
+    lab.control.plug(1, cable=32)
+    host.until(lambda: board.proximity() is not None and board.proximity().cable is Cable.A32)
+    for name, cable in (("pp-changed", Cable.A13), ("pp-open", Cable.NONE), ("pp-short", Cable.FAULT)):
+        lab.control.fault(1, name)
+        host.until(lambda cable=cable: board.proximity().cable is cable)
+        lab.control.fault(1, name, False)
 
 
 def test_vehicle_words_act(lab: Lab) -> None:

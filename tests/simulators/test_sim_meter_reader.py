@@ -106,6 +106,10 @@ def test_faults() -> None:
     core.energy_nan = True
     assert line.value(1, 0x48) != line.value(1, 0x48)
     assert line.value(1, 0) == 230.0
+    core.energy_nan = False
+    line.slaves[1].swapped_words = True
+    assert line.value(1, 0) != 230.0
+    line.slaves[1].swapped_words = False
     line.slaves[1].bad_crc = True
     answer = line.ask(1, 0, 2)
     assert answer is not None
