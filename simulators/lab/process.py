@@ -51,6 +51,7 @@ class Lab:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in _search_path() if path)},
                 stdin=subprocess.PIPE,  # its end is the end of the lab, should we be killed
             )
         if not self._is_ready(self._process):
@@ -96,6 +97,11 @@ class Lab:
                 return False
             heard += piece
         return bool(json.loads(heard.split(b"\n", 1)[0]).get("ready"))
+
+
+def _search_path() -> list[str]:
+    """A checkout that is not installed is found from any working directory."""
+    return [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
 
 
 def _arguments(directory: Path, settings: dict[str, Any], options: dict[str, Any]) -> Sequence[str]:
