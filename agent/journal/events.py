@@ -82,6 +82,8 @@ class SampledValue:
     unit: str
     phase: str = ""
     context: Context = Context.SAMPLE_PERIODIC
+    ago_s: float = 0.0
+    """How long before its event's stamp it was taken. Above 0 only in lists that an end message carries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class TransactionStarted:
     remote_start_id: int | None = None
     reservation: int | None = None
     samples: tuple[SampledValue, ...] = ()
+    meter_stale: bool = False
+    """True: the meter was silent and ``meter_wh`` is the last good register known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,8 @@ class TransactionEnded:
     token: str = ""
     """Who stopped it, when a token did."""
     samples: tuple[SampledValue, ...] = ()
+    meter_stale: bool = False
+    """True: the meter was silent and ``meter_wh`` is the last good register known."""
 
 
 Event = TransactionStarted | TransactionUpdated | MeterSampled | TransactionEnded

@@ -26,6 +26,8 @@ from agent.journal.history import TransactionSummary
 from agent.journal.salvage import salvage
 from agent.journal.schema import MIGRATIONS, Migration
 
+__all__ = ["Journal", "JournalError", "Parked", "Pending", "QueueFigures", "TransactionSummary"]
+
 log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")

@@ -70,6 +70,15 @@ def _declare() -> Iterable[Setting]:
     yield Setting(
         "TxCtrlr.MaxEnergyOnInvalidId", Kind.INTEGER, 0, "energy still given to such a token", "Wh", 0, 100_000
     )
+    yield Setting(
+        "TxCtrlr.ResumptionTimeout",
+        Kind.INTEGER,
+        3600,
+        "a power cut up to this long is bridged by the same transaction; 0 for none",
+        "s",
+        0,
+        86_400,
+    )
     yield Setting("OCPPCommCtrlr.UnlockOnEVSideDisconnect", Kind.BOOLEAN, True, "unplugging at the vehicle unlocks")
     yield Setting("OCPPCommCtrlr.HeartbeatInterval", Kind.INTEGER, 300, "between heartbeats", "s", 0, 86_400)
     yield Setting("OCPPCommCtrlr.MessageTimeout", Kind.INTEGER, 30, "wait for an answer", "s", 1, 600)

@@ -28,6 +28,11 @@ class Token:
         """What tokens are compared and stored by."""
         return self.uid.casefold()
 
+    @property
+    def masked(self) -> str:
+        """How it may stand in a log: enough to tell cards apart, not enough to copy one."""
+        return f"{self.uid[:2]}…{self.uid[-2:]}" if len(self.uid) >= 8 else "…"
+
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:

@@ -1,0 +1,172 @@
+"""Who may charge: local list, cache, the network, and what holds while the network is away (OCPP 1.6 §3.5, §4.1)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from agent.station.effects import AskAuthorisation
+from agent.station.settings import Settings
+from agent.station.site import Site, earliest
+from agent.station.tokens import Token, TokenInfo, TokenStatus
+
+log = logging.getLogger(__name__)
+
+CACHE_SIZE = 1000
+"""Tokens remembered; beyond it the one longest unchanged goes."""
+
+ANSWER_MARGIN_S = 15.0
+"""How much longer than MessageTimeout an answer is waited for before offline rules decide."""
+
+
+class Verdict(Enum):
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+    ASK = "ask"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    verdict: Verdict
+    info: TokenInfo | None = None
+    """What is known of the token."""
+    why: str = ""
+
+
+def decide(known: TokenInfo | None, online: bool, settings: Settings, utc_s: float) -> Decision:
+    """Judge a token by what list or cache know of it (None: nothing), and whether the network can be asked."""
+    status = _status_now(known, utc_s)
+    if online:
+        # OCPP 1.6 §9.1.13 LocalPreAuthorize; whatever is not plainly accepted is asked about.
+        if settings.boolean("AuthCtrlr.LocalPreAuthorize") and status is TokenStatus.ACCEPTED:
+            return Decision(Verdict.ACCEPT, known)
+        return Decision(Verdict.ASK, known)
+    if status is None:
+        if settings.boolean("AuthCtrlr.OfflineTxForUnknownIdEnabled"):
+            return Decision(Verdict.ACCEPT)
+        return Decision(Verdict.REFUSE, why="unknown here, and the network cannot be asked")
+    if status is not TokenStatus.ACCEPTED:
+        return Decision(Verdict.REFUSE, known, f"known as {status.value}")
+    if settings.boolean("AuthCtrlr.LocalAuthorizeOffline"):
+        return Decision(Verdict.ACCEPT, known)
+    return Decision(Verdict.REFUSE, known, "the network cannot be asked, and LocalAuthorizeOffline is off")
+
+
+def _status_now(known: TokenInfo | None, utc_s: float) -> TokenStatus | None:
+    if known is None:
+        return None
+    if known.status is TokenStatus.ACCEPTED and known.expires_utc_s is not None and known.expires_utc_s <= utc_s:
+        return TokenStatus.EXPIRED
+    return known.status
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question to the network that is not answered yet."""
+
+    token: Token
+    evse: int
+    """EVSE whose reader it was or that a remote start names; 0 for any."""
+    remote_start_id: int | None
+    remote: bool
+    deadline: float
+
+
+class Authorisation:
+    """List, cache and open questions."""
+
+    def __init__(self, site: Site, kept: Mapping[str, Mapping[str, Any]]) -> None:
+        self._site = site
+        self._list = {key: entry for key, value in kept.get("local_list", {}).items() if (entry := _entry(value))}
+        self._cache = {key: entry for key, value in kept.get("token", {}).items() if (entry := _entry(value))}
+        self._asks: dict[int, Ask] = {}
+        self._last_request = 0
+
+    def known(self, token: Token) -> TokenInfo | None:
+        """What list (first) or cache say (OCPP 1.6 §3.5.2)."""
+        settings = self._site.settings
+        found = self._list.get(token.key) if settings.boolean("LocalAuthListCtrlr.Enabled") else None
+        if found is None and settings.boolean("AuthCacheCtrlr.Enabled"):
+            found = self._cache.get(token.key)
+        return found
+
+    def decide(self, token: Token, online: bool) -> Decision:
+        return decide(self.known(token), online, self._site.settings, self._site.moment.utc_s)
+
+    def ask(self, token: Token, evse: int, remote: bool = False, remote_start_id: int | None = None) -> None:
+        """Ask the network, unless the same is being asked already."""
+        if any(ask.token.key == token.key and ask.evse == evse for ask in self._asks.values()):
+            return
+        self._last_request += 1
+        wait_s = self._site.settings.integer("OCPPCommCtrlr.MessageTimeout") + ANSWER_MARGIN_S
+        self._asks[self._last_request] = Ask(token, evse, remote_start_id, remote, self._site.now + wait_s)
+        self._site.emit(AskAuthorisation(self._last_request, token))
+
+    def answered(self, request: int, info: TokenInfo | None) -> tuple[Ask, Decision] | None:
+        """Take the network's answer (None: it gave none). Return what was asked and the verdict."""
+        ask = self._asks.pop(request, None)
+        if ask is None:
+            if info is not None:
+                log.info("an answer about a token came too late and is dropped")
+            return None
+        if info is None:
+            return ask, self.decide(ask.token, online=False)
+        self.learn(ask.token, info)
+        # A token expired by its own date is no more welcome than one the network calls so.
+        status = _status_now(info, self._site.moment.utc_s)
+        if status is TokenStatus.ACCEPTED:
+            return ask, Decision(Verdict.ACCEPT, info)
+        return ask, Decision(Verdict.REFUSE, info, f"the network says {status.value if status else 'nothing'}")
+
+    def overdue(self) -> list[int]:
+        """Requests whose answer is not waited for any longer."""
+        return [request for request, ask in self._asks.items() if self._site.now >= ask.deadline]
+
+    def asking(self, evse: int) -> bool:
+        """True while an answer is awaited that may concern this EVSE."""
+        return any(ask.evse in (0, evse) for ask in self._asks.values())
+
+    def wake(self) -> float | None:
+        return earliest(ask.deadline for ask in self._asks.values())
+
+    def learn(self, token: Token, info: TokenInfo) -> None:
+        """Remember what the network says of a token. Tokens of the list are not cached (OCPP 1.6 §3.5.2)."""
+        if not self._site.settings.boolean("AuthCacheCtrlr.Enabled") or token.key in self._list:
+            return
+        # ConcurrentTx tells of the moment, not of the token.
+        if info.status is TokenStatus.CONCURRENT_TX or self._cache.get(token.key) == info:
+            return
+        self._cache.pop(token.key, None)
+        self._cache[token.key] = info
+        self._site.keep(
+            "token",
+            token.key,
+            {"status": info.status.value, "group": info.group, "expires_utc_s": info.expires_utc_s},
+        )
+        while len(self._cache) > CACHE_SIZE:
+            oldest = next(iter(self._cache))
+            del self._cache[oldest]
+            self._site.keep("token", oldest, None)
+
+    def clear(self) -> bool:
+        """Forget the cache. False when it is switched off (OCPP 1.6 errata 3.4)."""
+        if not self._site.settings.boolean("AuthCacheCtrlr.Enabled"):
+            return False
+        for key in self._cache:
+            self._site.keep("token", key, None)
+        self._cache.clear()
+        return True
+
+
+def _entry(value: Any) -> TokenInfo | None:
+    try:
+        expires = value.get("expires_utc_s")
+        return TokenInfo(
+            TokenStatus(value["status"]), str(value.get("group", "")), None if expires is None else float(expires)
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        log.warning("a kept token cannot be read and is forgotten")
+        return None

@@ -1,0 +1,134 @@
+"""In service or out of it (survives restarts), unlocking, and leaving in good order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent.journal.events import StopReason
+from agent.link.messages import Withdraw
+from agent.station.commands import AvailabilityAnswer, ResetKind, UnlockAnswer
+from agent.station.effects import AnswerUnlock, Restart
+from agent.station.session import Phase
+from agent.station.site import Site, earliest
+from agent.station.transactions import Transactions
+
+log = logging.getLogger(__name__)
+
+UNLOCK_S = 5.0
+"""How long the lock may take to report that it is open, once it may open."""
+
+UNLOCK_IN_ALL_S = 14.0
+"""Including the end of a transaction before."""
+
+
+@dataclass(slots=True)
+class _Unlock:
+    request: int
+    evse: int
+    asked_at: float
+    free_at: float | None = None
+    """When nothing kept the lock closed any more."""
+
+
+class Availability:
+    def __init__(self, site: Site, transactions: Transactions, kept: Mapping[str, Mapping[str, Any]]) -> None:
+        self._site = site
+        self._transactions = transactions
+        self._unlocks: list[_Unlock] = []
+        for key, document in kept.get("availability", {}).items():
+            evse = site.evses.get(int(key)) if key.isdecimal() else None
+            if evse is not None and isinstance(document, Mapping):
+                evse.operative = document.get("operative") is not False
+
+    # ---- availability -------------------------------------------------------------------------------------------
+
+    def change(self, number: int, operative: bool) -> AvailabilityAnswer:
+        """Put EVSE ``number`` (0: all) in or out of service. A transaction is let finish first (OCPP 1.6 §5.2)."""
+        site = self._site
+        if number and number not in site.evses:
+            return AvailabilityAnswer.REJECTED
+        chosen = [site.evses[number]] if number else list(site.evses.values())
+        for evse in chosen:
+            if evse.operative is not operative:
+                evse.operative = operative
+                site.keep("availability", str(evse.id), None if operative else {"operative": False})
+        if not operative and any(evse.in_transaction for evse in chosen):
+            return AvailabilityAnswer.SCHEDULED
+        return AvailabilityAnswer.ACCEPTED
+
+    # ---- unlock -------------------------------------------------------------------------------------------------
+
+    def unlock(self, number: int, request: int) -> None:
+        """End the transaction, if any, and release the plug (OCPP 1.6 §5.18)."""
+        site = self._site
+        evse = site.evses.get(number)
+        if evse is None or not evse.socket or not evse.config.has_lock:
+            site.emit(AnswerUnlock(request, UnlockAnswer.NOT_SUPPORTED))
+            return
+        self._transactions.stop(evse, StopReason.UNLOCK_COMMAND)
+        if evse.session is not None:
+            evse.session.hold_cable = False
+            if evse.session.phase is Phase.WAITING:
+                evse.session = None
+        evse.told_hold = None  # say it again: the lock may be closed for another reason
+        self._unlocks.append(_Unlock(request, number, site.now))
+
+    def settle(self) -> None:
+        self._answer_unlocks()
+        self._leave_when_done()
+
+    def _answer_unlocks(self) -> None:
+        site = self._site
+        for unlock in list(self._unlocks):
+            evse = site.evses[unlock.evse]
+            if unlock.free_at is None and not evse.in_transaction:
+                unlock.free_at = site.now
+            observation = evse.observation
+            answer = None
+            if unlock.free_at is not None and observation is not None and observation.at > unlock.free_at:
+                answer = UnlockAnswer.UNLOCKED if observation.locked is False else None
+            if answer is None and site.now >= self._deadline(unlock):
+                answer = UnlockAnswer.FAILED
+            if answer is not None:
+                self._unlocks.remove(unlock)
+                site.emit(AnswerUnlock(unlock.request, answer))
+
+    @staticmethod
+    def _deadline(unlock: _Unlock) -> float:
+        last = unlock.asked_at + UNLOCK_IN_ALL_S
+        return last if unlock.free_at is None else min(last, unlock.free_at + UNLOCK_S)
+
+    # ---- reset --------------------------------------------------------------------------------------------------
+
+    def reset(self, kind: ResetKind) -> bool:
+        """Restart the agent. SOFT ends its transactions in good order first (OCPP 1.6 §5.14)."""
+        site = self._site
+        if site.resetting is ResetKind.HARD:
+            return True
+        site.resetting = kind
+        site.waiting = []
+        if kind is ResetKind.HARD:
+            site.keep("station", "reset", "Hard")
+            for evse in site.evses.values():
+                if evse.running is not None:
+                    site.send(Withdraw(evse.id, "hard reset"))
+                    evse.permit, evse.withdrawn = None, True
+            site.emit(Restart(kind))
+            return True
+        for evse in site.evses.values():
+            self._transactions.stop(evse, StopReason.SCHEDULED_RESET)
+        return True
+
+    def _leave_when_done(self) -> None:
+        site = self._site
+        if site.resetting is not ResetKind.SOFT or any(evse.in_transaction for evse in site.evses.values()):
+            return
+        site.emit(Restart(ResetKind.SOFT))
+        # Once is enough; nothing new begins meanwhile.
+        site.resetting = ResetKind.HARD
+
+    def wake(self) -> float | None:
+        return earliest(self._deadline(unlock) for unlock in self._unlocks)

@@ -1,0 +1,146 @@
+"""What the station knows of one EVSE: control's latest word, the meter, faults, availability, the session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agent.config import schema
+from agent.journal.events import ChargingState
+from agent.link.messages import EvseInfo, FaultCode, FaultReport, Hold, MeterSample, Observation, Permit
+from agent.station.commands import ConnectorStatus, StatusReport
+from agent.station.session import Phase, Session
+
+FRESH_S = 5.0
+"""A meter reading older than this is not the register of now."""
+
+
+@dataclass(slots=True)
+class Evse:
+    id: int
+    config: schema.Evse
+    info: EvseInfo | None = None
+    observation: Observation | None = None
+    connected: bool | None = None
+    """A vehicle is connected, as last known for sure; None before it was ever known."""
+    connected_at: float = 0.0
+    cable_in: bool = False
+    """Socket: a cable is in, with or without a vehicle at its other end."""
+    meter: MeterSample | None = None
+    """Latest good reading."""
+    register_wh: float | None = None
+    """Last good register ever heard, also from before a restart."""
+    faults: dict[FaultCode, FaultReport] = field(default_factory=dict)
+    operative: bool = True
+    """As wanted. A running transaction is let finish first."""
+    session: Session | None = None
+
+    # What was told to control, so that only changes go out.
+    permit: Permit | None = None
+    permit_at: float = 0.0
+    withdrawn: bool = False
+    told_operative: bool | None = None
+    told_hold: bool | None = None
+    told_indication: str = ""
+    show: tuple[str, float] | None = None
+    """An indication that goes before the usual one until a time (monotonic)."""
+
+    # Timers and figures of the parts of the station.
+    share_a: float = 0.0
+    resting_since: float | None = None
+    start_by: float | None = None
+    opened_at: float | None = None
+    sampled_at: float | None = None
+    sampled_wh: float | None = None
+    aligned_wh: float | None = None
+    status: ConnectorStatus | None = None
+    """As derived last."""
+    unclear_since: float | None = None
+    report: StatusReport | None = None
+    """As told to the network last."""
+    changed_at: float | None = None
+    saved: str = ""
+    """The session's document as written last, without its register and time."""
+
+    @property
+    def socket(self) -> bool:
+        return self.config.connector is schema.ConnectorType.SOCKET
+
+    @property
+    def running(self) -> Session | None:
+        """The session whose transaction is open and not about to end."""
+        return self.session if self.session is not None and self.session.phase is Phase.RUNNING else None
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.session is not None and self.session.phase in (Phase.RUNNING, Phase.STOPPING)
+
+    @property
+    def in_service(self) -> bool:
+        """Operative, or still finishing a transaction from when it was."""
+        return self.operative or self.in_transaction
+
+    @property
+    def holds(self) -> tuple[Hold, ...]:
+        return self.observation.holds if self.observation is not None else ()
+
+    @property
+    def stopped_by_fault(self) -> bool:
+        """A fault keeps energy from flowing (others are only told)."""
+        return Hold.FAULT in self.holds or Hold.EMERGENCY_STOP in self.holds
+
+    @property
+    def charging(self) -> bool:
+        return self.session is not None and self.session.state is ChargingState.CHARGING
+
+    @property
+    def max_current_a(self) -> float:
+        """What outlet and cable carry, per phase."""
+        limits = [self.config.max_current_a]
+        if self.info is not None:
+            limits.append(self.info.max_current_a)
+        if self.observation is not None and self.observation.cable_a > 0:
+            limits.append(float(self.observation.cable_a))
+        return min(limits)
+
+    def fresh_meter(self, now: float) -> MeterSample | None:
+        """Return the latest good reading if it still stands for now."""
+        return self.meter if self.meter is not None and now - self.meter.at <= FRESH_S else None
+
+    def observe(self, observation: Observation) -> None:
+        """Take control's word."""
+        self.observation = observation
+        letter = observation.pilot[:1]
+        if letter in ("B", "C", "D"):
+            connected: bool | None = True
+        elif letter == "A" or observation.plugged is False:
+            connected = False
+        else:
+            connected = None  # E, F and "?" say nothing; what was known holds
+        if connected is not None:
+            if connected and self.connected is not True:
+                self.connected_at = observation.at
+            self.connected = connected
+        if self.socket and observation.plugged is not None:
+            self.cable_in = observation.plugged or observation.cable_a > 0
+        for code in [code for code, report in self.faults.items() if report.at < observation.at]:
+            if code not in observation.faults:
+                del self.faults[code]
+        for code in observation.faults:
+            if code not in self.faults:
+                self.faults[code] = FaultReport(self.id, code, True, observation.at, False, "", "")
+
+    def measure(self, sample: MeterSample) -> None:
+        """Take a reading; a doubtful one counts for nothing here."""
+        if sample.quality != "good":
+            return
+        self.meter = sample
+        self.register_wh = sample.energy_import_wh
+        if self.session is not None and self.session.phase in (Phase.RUNNING, Phase.STOPPING):
+            self.session.register_wh = sample.energy_import_wh
+
+    def blame(self, report: FaultReport) -> None:
+        """Take a fault's coming or going."""
+        if report.active:
+            self.faults[report.code] = report
+        else:
+            self.faults.pop(report.code, None)

@@ -1,0 +1,210 @@
+"""Meter values: which quantities, and when. On an interval within a transaction, and aligned to the clock always."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from agent.journal.events import Context, MeterSampled, SampledValue, Stamp
+from agent.link.messages import MeterSample
+from agent.station.effects import ReportMeter
+from agent.station.evse import Evse
+from agent.station.session import Session
+from agent.station.site import Site, earliest
+
+DAY_S = 86_400
+HISTORY = 120
+"""Most entries that an end message carries; beyond it every second one goes, so that they stay even."""
+
+
+class _Collector:
+    """Gathers values of one reading."""
+
+    def __init__(self, context: Context) -> None:
+        self.found: list[SampledValue] = []
+        self._context = context
+
+    def add(self, measurand: str, value: float | None, unit: str, phase: str = "") -> None:
+        if value is not None and math.isfinite(value):
+            self.found.append(SampledValue(measurand, value, unit, phase, self._context))
+
+
+def values(
+    evse: Evse,
+    sample: MeterSample,
+    measurands: tuple[str, ...],
+    context: Context,
+    interval_wh: float | None = None,
+    nominal_v: float = 230.0,
+) -> tuple[SampledValue, ...]:
+    """Choose from a reading what ``measurands`` asks for. What the meter does not tell is left out."""
+    to = _Collector(context)
+    observation = evse.observation
+    offered_a = observation.offered_a if observation is not None else None
+    single = {
+        "Energy.Active.Import.Register": (sample.energy_import_wh, "Wh"),
+        "Energy.Active.Export.Register": (sample.energy_export_wh, "Wh"),
+        "Energy.Active.Import.Interval": (interval_wh, "Wh"),
+        "Power.Active.Import": (sample.power_w, "W"),
+        "Power.Factor": (sample.power_factor, ""),
+        "Frequency": (sample.frequency_hz, ""),  # OCPP 1.6 has no unit for it
+        "Temperature": (observation.temperature_c if observation is not None else None, "Celsius"),
+        "Current.Offered": (offered_a, "A"),
+        "Power.Offered": (
+            offered_a * observation.phases * nominal_v if offered_a is not None and observation is not None else None,
+            "W",
+        ),
+    }
+    for measurand in measurands:
+        if measurand in single:
+            to.add(measurand, *single[measurand])
+        elif measurand == "Voltage":
+            for index, voltage_v in enumerate(sample.voltage_v, 1):
+                to.add(measurand, voltage_v, "V", f"L{index}-N")
+        elif measurand == "Current.Import":
+            for index, current_a in enumerate(sample.current_a, 1):
+                to.add(measurand, current_a, "A", f"L{index}")
+    return tuple(to.found)
+
+
+def next_aligned(utc_s: float, interval_s: int) -> float:
+    """Return the next moment after ``utc_s`` on the grid that begins anew at each midnight (UTC)."""
+    midnight = math.floor(utc_s / DAY_S) * DAY_S
+    step = math.floor((utc_s - midnight) / interval_s) + 1
+    return min(midnight + step * interval_s, midnight + DAY_S)
+
+
+class Metering:
+    """Takes the samples when they are due. A reading that is too old is left out, never repeated."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._aligned_s = 0
+        self._aligned_utc_s: float | None = None
+
+    def begin(self, evse: Evse, session: Session) -> tuple[SampledValue, ...]:
+        """Values for the start of a transaction; starts its interval."""
+        evse.sampled_at, evse.sampled_wh = self._site.now, session.start_wh
+        begin = self._pick(evse, self._members("SampledDataCtrlr.TxEndedMeasurands"), Context.TRANSACTION_BEGIN)
+        if begin:
+            session.history.append((self._site.moment.utc_s, begin))
+        return begin
+
+    def end(self, evse: Evse, session: Session) -> tuple[SampledValue, ...]:
+        """Values for the end of a transaction, and those collected for it on the way."""
+        measurands = self._members("SampledDataCtrlr.TxEndedMeasurands")
+        last = self._pick(evse, measurands, Context.TRANSACTION_END)
+        stopped_utc_s = session.stopped.utc_s if session.stopped is not None else self._site.moment.utc_s
+        collected = [
+            replace(value, ago_s=max(0.0, round(stopped_utc_s - at, 3)))
+            for at, entry in session.history
+            for value in entry
+        ]
+        return (*collected, *last)
+
+    def settle(self) -> None:
+        self._interval()
+        self._aligned()
+
+    def wake(self) -> float | None:
+        interval_s = self._site.settings.integer("SampledDataCtrlr.TxUpdatedInterval")
+        due = [
+            evse.sampled_at + interval_s
+            for evse in self._site.evses.values()
+            if interval_s and evse.running is not None and evse.sampled_at is not None
+        ]
+        if self._aligned_utc_s is not None:
+            due.append(self._site.now + self._aligned_utc_s - self._site.moment.utc_s)
+        return earliest(due)
+
+    def _interval(self) -> None:
+        site = self._site
+        interval_s = site.settings.integer("SampledDataCtrlr.TxUpdatedInterval")
+        if not interval_s:
+            return
+        for evse in site.evses.values():
+            session = evse.running
+            if session is None:
+                continue
+            if evse.sampled_at is None:  # taken over from before a restart
+                evse.sampled_at, evse.sampled_wh = site.now, session.register_wh
+            if site.now - evse.sampled_at < interval_s:
+                continue
+            # The grid stays that of the start, however late this step comes.
+            evse.sampled_at += math.floor((site.now - evse.sampled_at) / interval_s) * interval_s
+            sample = evse.fresh_meter(site.now)
+            if sample is None:
+                continue
+            interval_wh = None if evse.sampled_wh is None else sample.energy_import_wh - evse.sampled_wh
+            evse.sampled_wh = sample.energy_import_wh
+            self._put(evse, session, "SampledDataCtrlr.TxUpdatedMeasurands", Context.SAMPLE_PERIODIC, interval_wh)
+            self._collect(evse, session, "SampledDataCtrlr.TxEndedMeasurands", Context.SAMPLE_PERIODIC, interval_wh)
+
+    def _aligned(self) -> None:
+        site = self._site
+        interval_s = site.settings.integer("AlignedDataCtrlr.Interval")
+        utc_s = site.moment.utc_s
+        if interval_s != self._aligned_s:
+            self._aligned_s, self._aligned_utc_s = interval_s, None
+        if not interval_s:
+            return
+        due_utc_s = self._aligned_utc_s
+        if due_utc_s is None or due_utc_s - utc_s > interval_s:  # first, or the clock was set back
+            self._aligned_utc_s = next_aligned(utc_s, interval_s)
+            return
+        if utc_s < due_utc_s:
+            return
+        self._aligned_utc_s = next_aligned(utc_s, interval_s)
+        if utc_s - due_utc_s > 2.0:  # the clock was set forward over it: nothing was taken then
+            return
+        for evse in site.evses.values():
+            self._align(evse, due_utc_s)
+
+    def _align(self, evse: Evse, due_utc_s: float) -> None:
+        site = self._site
+        sample = evse.fresh_meter(site.now)
+        if sample is None:
+            return
+        interval_wh = None if evse.aligned_wh is None else sample.energy_import_wh - evse.aligned_wh
+        evse.aligned_wh = sample.energy_import_wh
+        session = evse.running
+        if session is not None:
+            stamp = site.moment.stamp(site.now - (site.moment.utc_s - due_utc_s))
+            self._put(evse, session, "AlignedDataCtrlr.Measurands", Context.SAMPLE_CLOCK, interval_wh, stamp)
+            self._collect(evse, session, "AlignedDataCtrlr.TxEndedMeasurands", Context.SAMPLE_CLOCK, interval_wh)
+            return
+        found = self._pick(evse, self._members("AlignedDataCtrlr.Measurands"), Context.SAMPLE_CLOCK, interval_wh)
+        if found:
+            site.emit(ReportMeter(evse.id, due_utc_s, found))
+
+    def _put(
+        self,
+        evse: Evse,
+        session: Session,
+        setting: str,
+        context: Context,
+        interval_wh: float | None,
+        stamp: Stamp | None = None,
+    ) -> None:
+        found = self._pick(evse, self._members(setting), context, interval_wh)
+        if found:
+            event = MeterSampled(session.transaction, evse.id, found, not self._site.online)
+            self._site.record(event, stamp)
+
+    def _collect(self, evse: Evse, session: Session, setting: str, context: Context, interval_wh: float | None) -> None:
+        found = self._pick(evse, self._members(setting), context, interval_wh)
+        if found:
+            session.history.append((self._site.moment.utc_s, found))
+            if len(session.history) > HISTORY:
+                session.history = [session.history[0], *session.history[2::2]]
+
+    def _pick(
+        self, evse: Evse, measurands: tuple[str, ...], context: Context, interval_wh: float | None = None
+    ) -> tuple[SampledValue, ...]:
+        sample = evse.fresh_meter(self._site.now)
+        if sample is None or not measurands:
+            return ()
+        return values(evse, sample, measurands, context, interval_wh, self._site.config.installation.nominal_voltage_v)
+
+    def _members(self, setting: str) -> tuple[str, ...]:
+        return self._site.settings.members(setting)

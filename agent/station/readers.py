@@ -1,0 +1,192 @@
+"""A card is presented: which EVSE is meant, and does it start, stop or free something?"""
+
+from __future__ import annotations
+
+import logging
+
+from agent.journal.events import StartTrigger, StopReason
+from agent.link.messages import TokenPresented
+from agent.station.authorisation import Ask, Authorisation, Decision, Verdict
+from agent.station.commands import RemoteStart
+from agent.station.evse import Evse
+from agent.station.session import Phase, Session
+from agent.station.site import Site
+from agent.station.tokens import Token, TokenStatus
+from agent.station.transactions import Transactions
+
+log = logging.getLogger(__name__)
+
+REPEAT_S = 1.5
+"""The same card at the same reader within this time is the same presentation."""
+
+SHOWN_S = 2.0
+"""How long the indicator shows accepted or refused."""
+
+
+class Readers:
+    def __init__(self, site: Site, authorisation: Authorisation, transactions: Transactions) -> None:
+        self._site = site
+        self._authorisation = authorisation
+        self._transactions = transactions
+        self._last: dict[str, tuple[str, float]] = {}
+
+    def presented(self, message: TokenPresented) -> None:
+        """Act on a card. Own sessions stop without anybody being asked (OCPP 1.6 §4.10)."""
+        token = Token(message.uid, message.kind)
+        key, at = self._last.get(message.reader, ("", float("-inf")))
+        self._last[message.reader] = (token.key, message.at)
+        if key == token.key and message.at - at < REPEAT_S:
+            return
+        if message.evse and message.evse not in self._site.evses:
+            log.warning("reader %s names EVSE %d, which is not configured", message.reader, message.evse)
+            return
+        known = self._authorisation.known(token)
+        group = known.group if known is not None and known.status is TokenStatus.ACCEPTED else ""
+        if self._use_own(token, group, message.evse):
+            return
+        self._judge(Ask(token, message.evse, None, False, 0.0), self._authorisation.decide(token, self._site.online))
+
+    def remote_start(self, request: RemoteStart) -> bool:
+        """Start on the network's word. False when no EVSE can take it (OCPP 1.6 §5.11)."""
+        if (request.evse is not None and request.evse not in self._site.evses) or not _storable(request.token.uid):
+            return False
+        number = request.evse or 0
+        evse, why = self.place(request.token, number)
+        if not why and evse is None:
+            # Unlike a card, a command has no person beside it who chooses: take the first free one.
+            evse = self._free(number)[0]
+        if evse is None or evse.stopped_by_fault:
+            log.info("remote start for token %s is refused: %s", request.token.masked, why or "fault")
+            return False
+        if self._site.settings.boolean("AuthCtrlr.AuthorizeRemoteStart"):
+            ask = Ask(request.token, evse.id, request.remote_start_id, True, 0.0)
+            self._judge(ask, self._authorisation.decide(request.token, self._site.online))
+            return True
+        known = self._authorisation.known(request.token)
+        self._transactions.authorise(
+            evse, request.token, known.group if known else "", StartTrigger.REMOTE_START, request.remote_start_id
+        )
+        return True
+
+    def _judge(self, ask: Ask, decision: Decision) -> None:
+        if decision.verdict is Verdict.ASK:
+            self._authorisation.ask(ask.token, ask.evse, ask.remote, ask.remote_start_id)
+        else:
+            self.decided(ask, decision)
+
+    def decided(self, ask: Ask, decision: Decision) -> None:
+        """The verdict on a token is known: let it do what it was presented for."""
+        group = decision.info.group if decision.info else ""
+        if decision.verdict is not Verdict.ACCEPT:
+            self._refuse(ask, decision.why)
+            return
+        if not ask.remote and self._use_own(ask.token, group, ask.evse):
+            return
+        evse, why = self.place(ask.token, ask.evse)
+        if why:
+            self._refuse(ask, why)
+            return
+        trigger = StartTrigger.REMOTE_START if ask.remote else StartTrigger.AUTHORIZED
+        self._transactions.authorise(evse, ask.token, group, trigger, ask.remote_start_id)
+        if not ask.remote:
+            self._show("accepted", [evse] if evse else self._free(ask.evse))
+
+    # ---- what a token may already own ---------------------------------------------------------------------------
+
+    def _use_own(self, token: Token, group: str, number: int) -> bool:
+        """Stop, free or renew what belongs to the token or its group. True when there was something."""
+        own = [
+            (evse, evse.session)
+            for evse in self._among(number)
+            if evse.session is not None and evse.session.belongs_to(token, group)
+        ]
+        own.sort(key=lambda pair: (pair[1].token.key == token.key, pair[1].order), reverse=True)
+        for evse, session in own:
+            if session.phase is Phase.RUNNING:
+                self._transactions.stop(evse, StopReason.LOCAL, token)
+                self._show("accepted", [evse])
+                return True
+        for evse, session in own:
+            if session.phase is Phase.FINISHED and session.hold_cable:
+                session.hold_cable = False
+                self._show("accepted", [evse])
+                return True
+        for evse, session in own:
+            if session.phase in (Phase.WAITING, Phase.STOPPING) and session.token.key == token.key:
+                self._renew(session)
+                self._show("accepted", [evse])
+                return True
+        for session in self._site.waiting:
+            if session.token.key == token.key and not number:
+                self._renew(session)
+                self._show("accepted", self._free(0))
+                return True
+        return False
+
+    def _renew(self, session: Session) -> None:
+        """Presented again while waiting for the plug: the time to plug in begins anew."""
+        if session.phase is Phase.WAITING:
+            session.authorised = self._site.moment.stamp()
+
+    # ---- where a new session may go -----------------------------------------------------------------------------
+
+    def place(self, token: Token, number: int) -> tuple[Evse | None, str]:
+        """Choose the EVSE of a new session: (EVSE, "") or (None for the next plugged, "") or (None, why not)."""
+        among = [evse for evse in self._among(number) if self._transactions.usable(evse)]
+        if not among:
+            return None, "no EVSE is in service"
+        alone = len(self._among(number)) == 1
+        plugged = [evse for evse in among if evse.connected and evse.session is None]
+        if not plugged:
+            plugged = [evse for evse in among if self._may_begin_again(evse, token, alone)]
+        if plugged:
+            # Several wait: the one who plugged in last is the one who stands at the reader.
+            return max(plugged, key=lambda evse: evse.connected_at), ""
+        free = self._free(number)
+        if not free:
+            return None, "every EVSE is in use"
+        if len(self._site.waiting) >= len(free):
+            return None, "others wait already for each free EVSE"
+        return (free[0], "") if alone else (None, "")
+
+    @staticmethod
+    def _may_begin_again(evse: Evse, token: Token, alone: bool) -> bool:
+        """After the end, with the vehicle still there: anybody at the EVSE's own reader, else the same token."""
+        session = evse.session
+        return (
+            session is not None
+            and session.phase is Phase.FINISHED
+            and evse.connected is True
+            and not session.hold_cable
+            and (alone or session.token.key == token.key)
+        )
+
+    def _among(self, number: int) -> list[Evse]:
+        return [self._site.evses[number]] if number else list(self._site.evses.values())
+
+    def _free(self, number: int) -> list[Evse]:
+        return [
+            evse
+            for evse in self._among(number)
+            if self._transactions.usable(evse)
+            and not evse.connected
+            and (evse.session is None or (evse.session.phase is Phase.FINISHED and not evse.session.hold_cable))
+        ]
+
+    def _refuse(self, ask: Ask, why: str) -> None:
+        log.info("token %s is refused: %s", ask.token.masked, why)
+        if not ask.remote:
+            self._show("refused", [evse for evse in self._among(ask.evse) if not evse.in_transaction])
+
+    def _show(self, indication: str, evses: list[Evse]) -> None:
+        for evse in evses:
+            evse.show = (indication, self._site.now + SHOWN_S)
+
+
+def _storable(text: str) -> bool:
+    """False for half a surrogate pair and the like, which no file and no wire takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return bool(text)

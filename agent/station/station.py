@@ -1,0 +1,266 @@
+"""The charge point's business: takes what happens, returns what is to be done. Pure: no clock, no I/O.
+
+Each input changes facts; then every part *settles*: it compares what is with what should be and emits the
+difference. So the order of inputs does not matter much, a repeated input does nothing, and a restart is an input
+like any other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from agent.clock import Moment
+from agent.config.schema import Config
+from agent.journal.events import StopReason
+from agent.link.messages import (
+    DeviceReport,
+    FaultReport,
+    MeterSample,
+    Observation,
+    ToAgent,
+    TokenPresented,
+    Welcome,
+)
+from agent.local.status import EvseDocument
+from agent.station.authorisation import Authorisation
+from agent.station.availability import Availability
+from agent.station.commands import AvailabilityAnswer, RemoteStart, ResetKind, SettingAnswer, StatusReport
+from agent.station.effects import Effect
+from agent.station.evse import Evse
+from agent.station.indications import Indications
+from agent.station.metering import Metering
+from agent.station.permits import Permits
+from agent.station.readers import Readers
+from agent.station.reasons import reasons
+from agent.station.session import Phase
+from agent.station.settings import SETTINGS, SettingError, Settings, show
+from agent.station.site import Site, earliest
+from agent.station.snapshot import document
+from agent.station.statuses import CONTROL_GRACE_S, Statuses
+from agent.station.tokens import TokenInfo
+from agent.station.transactions import Transactions
+
+log = logging.getLogger(__name__)
+
+
+class Station:
+    """``kept`` holds the documents of the Keep tables as the journal has them: table → key → value."""
+
+    def __init__(
+        self, config: Config, settings: Settings, kept: Mapping[str, Mapping[str, Any]], moment: Moment
+    ) -> None:
+        evses = {evse.id: Evse(evse.id, evse) for evse in config.evses}
+        self._site = Site(config, settings, moment, evses, control_lost_at=moment.monotonic_s)
+        self._metering = Metering(self._site)
+        self._transactions = Transactions(self._site, self._metering, kept)
+        self._authorisation = Authorisation(self._site, kept)
+        self._readers = Readers(self._site, self._authorisation, self._transactions)
+        self._availability = Availability(self._site, self._transactions, kept)
+        self._permits = Permits(self._site)
+        self._statuses = Statuses(self._site)
+        self._indications = Indications(self._site)
+
+    # ---- what happens -------------------------------------------------------------------------------------------
+
+    def recovered(self, moment: Moment) -> list[Effect]:
+        """Called once after construction: ends what cannot go on after the restart."""
+        self._site.moment = moment
+        self._transactions.recover()
+        return self._settle()
+
+    def handle(self, message: ToAgent, moment: Moment) -> list[Effect]:
+        """Take a message of the control process."""
+        self._site.moment = moment
+        match message:
+            case Welcome():
+                self._welcome(message)
+            case TokenPresented():
+                self._readers.presented(message)
+            case DeviceReport(device, ok, _, detail):
+                if not ok:
+                    log.warning("device %s: %s", device, detail)
+            case Observation() | MeterSample() | FaultReport():
+                self._news(message)
+        return self._settle()
+
+    def _welcome(self, welcome: Welcome) -> None:
+        site = self._site
+        afresh = welcome.instance != site.control
+        site.control, site.control_lost_at = welcome.instance, None
+        for info in welcome.evses:
+            if info.evse in site.evses:
+                site.evses[info.evse].info = info
+        if afresh:
+            # Its faults come again; what it said of the vehicle holds until it speaks.
+            site.faults.clear()
+            for evse in site.evses.values():
+                evse.faults.clear()
+        self._permits.forget()
+        self._indications.forget()
+
+    def _news(self, message: Observation | MeterSample | FaultReport) -> None:
+        evse = self._site.evses.get(message.evse)
+        if isinstance(message, FaultReport):
+            if evse is not None:
+                evse.blame(message)
+            elif message.active:
+                self._site.faults[message.code] = message
+            else:
+                self._site.faults.pop(message.code, None)
+        elif evse is None:
+            log.warning("control speaks of EVSE %d, which is not configured", message.evse)
+        elif isinstance(message, Observation):
+            evse.observe(message)
+        else:
+            evse.measure(message)
+
+    def control_lost(self, moment: Moment) -> list[Effect]:
+        """The link to control is down; it goes on by itself under its lease."""
+        self._site.moment = moment
+        if self._site.control_lost_at is None:
+            self._site.control_lost_at = moment.monotonic_s
+        self._site.control = ""
+        return self._settle()
+
+    def uplink_changed(self, online: bool, moment: Moment) -> list[Effect]:
+        self._site.moment = moment
+        self._site.online = online
+        return self._settle()
+
+    def authorisation_answered(self, request: int, info: TokenInfo | None, moment: Moment) -> list[Effect]:
+        """``info`` None: the network gave no answer, so offline rules apply."""
+        self._site.moment = moment
+        self._answer(request, info)
+        return self._settle()
+
+    def _answer(self, request: int, info: TokenInfo | None) -> None:
+        answered = self._authorisation.answered(request, info)
+        if answered is not None:
+            self._readers.decided(*answered)
+
+    def start_answered(self, transaction: str, info: TokenInfo, moment: Moment) -> list[Effect]:
+        """What the network said of the token when it took note of the start."""
+        self._site.moment = moment
+        for evse in self._site.evses.values():
+            if evse.session is not None and evse.session.transaction == transaction:
+                self._authorisation.learn(evse.session.token, info)
+        self._transactions.start_answered(transaction, info)
+        return self._settle()
+
+    def timer(self, moment: Moment) -> list[Effect]:
+        """A deadline of ``next_wake`` has come."""
+        self._site.moment = moment
+        return self._settle()
+
+    # ---- what is asked ------------------------------------------------------------------------------------------
+
+    def remote_start(self, request: RemoteStart, moment: Moment) -> tuple[bool, list[Effect]]:
+        self._site.moment = moment
+        return self._readers.remote_start(request), self._settle()
+
+    def remote_stop(self, transaction: str, moment: Moment) -> tuple[bool, list[Effect]]:
+        """False when no transaction of this identity is open."""
+        self._site.moment = moment
+        for evse in self._site.evses.values():
+            if evse.in_transaction and evse.session is not None and evse.session.transaction == transaction:
+                self._transactions.stop(evse, StopReason.REMOTE)
+                return True, self._settle()
+        return False, self._settle()
+
+    def local_stop(self, evse: int, moment: Moment) -> tuple[bool, list[Effect]]:
+        """A person at the EVSE ends its transaction, or calls off one that waits for the plug."""
+        self._site.moment = moment
+        place = self._site.evses.get(evse)
+        done = place is not None and place.session is not None and place.session.phase is not Phase.FINISHED
+        if place is not None and place.session is not None:
+            self._transactions.stop(place, StopReason.LOCAL)
+            if place.session.phase is Phase.WAITING:
+                place.session = None
+        return done, self._settle()
+
+    def unlock(self, evse: int, request: int, moment: Moment) -> list[Effect]:
+        """Ends with ``AnswerUnlock(request, …)``, at once or later."""
+        self._site.moment = moment
+        self._availability.unlock(evse, request)
+        return self._settle()
+
+    def change_availability(
+        self, evse: int, operative: bool, moment: Moment
+    ) -> tuple[AvailabilityAnswer, list[Effect]]:
+        """``evse`` 0: all of them."""
+        self._site.moment = moment
+        return self._availability.change(evse, operative), self._settle()
+
+    def reset(self, kind: ResetKind, moment: Moment) -> tuple[bool, list[Effect]]:
+        """Ends with ``Restart(kind)`` when everything is done."""
+        self._site.moment = moment
+        return self._availability.reset(kind), self._settle()
+
+    def clear_cache(self, moment: Moment) -> tuple[bool, list[Effect]]:
+        self._site.moment = moment
+        return self._authorisation.clear(), self._settle()
+
+    def set_setting(self, name: str, text: str, moment: Moment) -> tuple[SettingAnswer, list[Effect]]:
+        """Check, keep and apply a setting."""
+        self._site.moment = moment
+        setting = SETTINGS.get(name)
+        if setting is None:
+            return SettingAnswer.NOT_SUPPORTED, []
+        if not setting.writable:
+            return SettingAnswer.REJECTED, []
+        try:
+            self._site.settings.set(name, text)
+        except SettingError as error:
+            log.info("setting refused: %s", error)
+            return SettingAnswer.REJECTED, []
+        self._site.keep("setting", name, show(self._site.settings.value(name)))
+        return SettingAnswer.ACCEPTED, self._settle()
+
+    # ---- what is shown ------------------------------------------------------------------------------------------
+
+    def statuses(self, moment: Moment) -> list[StatusReport]:
+        """Return the current state of the station (EVSE 0), then of each EVSE in order of number."""
+        self._site.moment = moment
+        evses = sorted(self._site.evses.values(), key=lambda evse: evse.id)
+        return [self._statuses.station(), *(self._statuses.report(evse) for evse in evses)]
+
+    def snapshot(self, moment: Moment) -> list[EvseDocument]:
+        """Return each EVSE with all that holds it back, for the local API."""
+        self._site.moment = moment
+        lost_at = self._site.control_lost_at
+        gone = lost_at is not None and moment.monotonic_s - lost_at >= CONTROL_GRACE_S
+        limit_a = self._permits.limit_a()
+        return [
+            document(evse, self._site, reasons(evse, self._site, limit_a, self._authorisation.asking(evse.id), gone))
+            for evse in sorted(self._site.evses.values(), key=lambda evse: evse.id)
+        ]
+
+    def next_wake(self) -> float | None:
+        """When ``timer`` is to be called next, in monotonic seconds; None for never."""
+        return earliest(
+            part.wake()
+            for part in (
+                self._transactions,
+                self._authorisation,
+                self._permits,
+                self._metering,
+                self._statuses,
+                self._availability,
+                self._indications,
+            )
+        )
+
+    def _settle(self) -> list[Effect]:
+        for request in self._authorisation.overdue():
+            self._answer(request, None)
+        self._statuses.announce()
+        self._transactions.settle()
+        self._metering.settle()
+        self._permits.settle()
+        self._statuses.settle()
+        self._availability.settle()
+        self._indications.settle()
+        self._transactions.save()
+        return self._site.take()

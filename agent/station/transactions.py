@@ -1,0 +1,404 @@
+"""Sessions from authorisation to the last register: start, stop, the wait for open contacts, restarts in between."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from agent.journal.events import ChargingState, StartTrigger, StopReason, TransactionEnded, TransactionStarted
+from agent.link.messages import FaultCode
+from agent.station.commands import ConnectorStatus
+from agent.station.evse import Evse
+from agent.station.metering import Metering
+from agent.station.session import Phase, Session
+from agent.station.site import Site, earliest
+from agent.station.stopping import fault_that_ends, reason_of
+from agent.station.tokens import Token, TokenInfo, TokenStatus
+
+log = logging.getLogger(__name__)
+
+METER_WAIT_S = 3.0
+"""How long a start or an end waits for a fresh register before the last good one is taken, and flagged."""
+
+OPEN_WAIT_S = 7.0
+"""Control opens within 6 s of a withdrawal (IEC 61851-1 Table A.6, sequence 9.2), and a little for the way."""
+
+SAVE_S = 300.0
+"""How often a running session's document is renewed for its register and time alone: each costs a page of flash."""
+
+_STATUS_OF = {
+    ChargingState.CHARGING: ConnectorStatus.CHARGING,
+    ChargingState.SUSPENDED_EV: ConnectorStatus.SUSPENDED_EV,
+    ChargingState.IDLE: ConnectorStatus.SUSPENDED_EV,
+    ChargingState.SUSPENDED_EVSE: ConnectorStatus.SUSPENDED_EVSE,
+}
+
+
+class Transactions:
+    def __init__(self, site: Site, metering: Metering, kept: Mapping[str, Mapping[str, Any]]) -> None:
+        self._site = site
+        self._metering = metering
+        self._waiting_saved = json.dumps([])
+        self._orphans: list[tuple[int, Session]] = []
+        self._hard_reset = kept.get("station", {}).get("reset") == "Hard"
+        self._load(kept)
+
+    # ---- restart ------------------------------------------------------------------------------------------------
+
+    def _load(self, kept: Mapping[str, Mapping[str, Any]]) -> None:
+        site = self._site
+        for evse in site.evses.values():
+            register = kept.get("station", {}).get(f"register:{evse.id}")
+            if isinstance(register, int | float):
+                evse.register_wh = float(register)
+        for key, document in kept.get("session", {}).items():
+            try:
+                if key == "waiting":
+                    site.waiting = [Session.from_document(entry) for entry in document]
+                    self._waiting_saved = _text(site.waiting)
+                    continue
+                session = Session.from_document(document)
+            except (ValueError, TypeError) as error:
+                log.error("the kept session of EVSE %s cannot be read and is given up: %s", key, error)
+                continue
+            site.order = max(site.order, session.order)
+            number = int(key) if key.isdecimal() else 0
+            if number in site.evses:
+                self._take_over(site.evses[number], session)
+            else:
+                self._orphans.append((number, session))
+        site.order = max([site.order, *(session.order for session in site.waiting)])
+
+    @staticmethod
+    def _take_over(evse: Evse, session: Session) -> None:
+        evse.session = session
+        evse.saved = _text([session])
+        evse.status = _STATUS_OF.get(session.state)
+        if session.register_wh is not None:
+            evse.register_wh = session.register_wh
+
+    def recover(self) -> None:
+        """End what cannot go on after a restart; the rest goes on once control has told how things stand."""
+        site = self._site
+        for number, session in self._orphans:
+            log.error("EVSE %d is no longer configured; its transaction ends with the last good register", number)
+            if session.phase in (Phase.RUNNING, Phase.STOPPING):
+                if session.stopped is None:
+                    session.stopped, session.reason = site.moment.stamp(), StopReason.OTHER
+                self._record_end(number, session, session.register_wh or session.start_wh, (), stale=True)
+            site.keep("session", str(number), None)
+        self._orphans = []
+        if self._hard_reset:
+            site.keep("station", "reset", None)
+        for evse in site.evses.values():
+            open_one = evse.running
+            if open_one is None:
+                continue
+            if self._hard_reset:
+                self.stop(evse, StopReason.IMMEDIATE_RESET)
+            elif open_one.authorised.boot != site.moment.boot:
+                self._bridge(evse, open_one)
+        self._hard_reset = False
+
+    def _bridge(self, evse: Evse, session: Session) -> None:
+        """The machine itself was off: go on only if that was short, or if no clock can tell."""
+        most_s = self._site.settings.integer("TxCtrlr.ResumptionTimeout")
+        away_s = self._site.moment.utc_s - session.saved_utc_s
+        if most_s and away_s <= most_s:
+            session.authorised = self._site.moment.stamp()
+            return
+        self.stop(evse, StopReason.POWER_LOSS)
+
+    # ---- authorisation ------------------------------------------------------------------------------------------
+
+    def authorise(
+        self, evse: Evse | None, token: Token, group: str, trigger: StartTrigger, remote_start_id: int | None = None
+    ) -> None:
+        """Somebody may charge: at this EVSE, or (None) at the one that is plugged next."""
+        site = self._site
+        session = Session(Phase.WAITING, token, trigger, site.moment.stamp(), site.next_order(), group, remote_start_id)
+        if evse is None:
+            site.waiting.append(session)
+        else:
+            evse.session = session
+            evse.start_by = None
+        log.info("token %s may charge at EVSE %s", token.masked, evse.id if evse else "(next plugged)")
+
+    def stop(self, evse: Evse, reason: StopReason, token: Token | None = None) -> None:
+        """Decide the end of the running transaction; contacts open, then the register is read."""
+        session = evse.running
+        if session is None:
+            return
+        session.phase = Phase.STOPPING
+        session.stopped, session.reason = self._site.moment.stamp(), reason
+        session.stop_token = token.uid if token else ""
+        evse.opened_at = None
+        log.info("EVSE %d: transaction %s ends: %s", evse.id, session.transaction, reason.value)
+
+    def start_answered(self, transaction: str, info: TokenInfo) -> None:
+        """The network's verdict on a token whose transaction has begun (OCPP 1.6 §4.8)."""
+        site = self._site
+        for evse in site.evses.values():
+            session = evse.session
+            if session is None or session.transaction != transaction:
+                continue
+            session.group = info.group or session.group
+            if info.status is TokenStatus.ACCEPTED or evse.running is None:
+                return
+            log.warning("EVSE %d: the network refuses token %s: %s", evse.id, session.token.masked, info.status.value)
+            if not session.refused:
+                session.refused = True
+                session.refused_wh = session.register_wh if session.register_wh is not None else session.start_wh
+            return
+
+    # ---- one step -----------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Bring every EVSE's session to where the facts want it."""
+        self._time_out_waiting()
+        for evse in sorted(self._site.evses.values(), key=lambda evse: evse.connected_at):
+            self._settle(evse)
+
+    def _settle(self, evse: Evse) -> None:
+        self._follow_cable(evse)
+        self._assign(evse)
+        session = evse.session
+        if session is not None and session.phase is Phase.WAITING:
+            self._try_start(evse, session)
+        if evse.running is not None:
+            self._watch(evse, evse.running)
+        if evse.session is not None and evse.session.phase is Phase.STOPPING:
+            self._try_end(evse, evse.session)
+
+    def _follow_cable(self, evse: Evse) -> None:
+        session = evse.session
+        if session is None or session.phase is not Phase.FINISHED or evse.connected is None:
+            return
+        if not evse.connected and not session.left:
+            session.left = True
+        gone = not evse.connected and not evse.cable_in
+        back = evse.connected and session.left and not session.hold_cable
+        if gone or back:
+            evse.session = None
+
+    def _assign(self, evse: Evse) -> None:
+        """A vehicle came, or is there, for whoever waits."""
+        site = self._site
+        if evse.session is not None or evse.connected is not True or not self.usable(evse):
+            return
+        if site.waiting:
+            # Who tapped first has the first plug that comes after the tap.
+            first = site.waiting[0]
+            if evse.connected_at >= first.authorised.monotonic_s or first.authorised.boot != site.moment.boot:
+                site.waiting.pop(0)
+                evse.session = first
+                return
+        if site.config.authorisation.free_vend:
+            token = Token(site.config.authorisation.free_vend_token, "NoAuthorization")
+            self.authorise(evse, token, "", StartTrigger.FREE_VEND)
+
+    def usable(self, evse: Evse) -> bool:
+        """True when a transaction could begin here."""
+        return evse.operative and self._site.resetting is None
+
+    def _time_out_waiting(self) -> None:
+        site = self._site
+        site.waiting = [session for session in site.waiting if not self._timed_out(session)]
+        for evse in site.evses.values():
+            session = evse.session
+            if session is None or session.phase is not Phase.WAITING:
+                continue
+            if not evse.operative or site.resetting is not None or self._timed_out(session):
+                log.info("EVSE %d: the authorisation of token %s lapses", evse.id, session.token.masked)
+                evse.session = None
+
+    def _timed_out(self, session: Session) -> bool:
+        deadline = self._connection_deadline(session)
+        return deadline is not None and self._site.now >= deadline
+
+    def _connection_deadline(self, session: Session) -> float | None:
+        """End of EVConnectionTimeOut (OCPP 1.6 ConnectionTimeOut); None where there is none."""
+        timeout_s = self._site.settings.integer("TxCtrlr.EVConnectionTimeOut")
+        if not timeout_s:
+            return None
+        if session.authorised.boot != self._site.moment.boot:
+            session.authorised = self._site.moment.stamp()
+        return session.authorised.monotonic_s + timeout_s
+
+    def _try_start(self, evse: Evse, session: Session) -> None:
+        site = self._site
+        if evse.connected is not True or not site.control or evse.stopped_by_fault or evse.observation is None:
+            evse.start_by = None
+            return
+        sample = evse.fresh_meter(site.now)
+        if sample is None and evse.config.meter and FaultCode.METER not in evse.faults:
+            if evse.start_by is None:
+                evse.start_by = site.now + METER_WAIT_S
+            if site.now < evse.start_by:
+                return
+        stale = sample is None and bool(evse.config.meter)
+        if stale:
+            log.warning("EVSE %d: the meter is silent; the transaction starts at the last good register", evse.id)
+        plugged_last = evse.connected_at > session.authorised.monotonic_s
+        if session.trigger is StartTrigger.AUTHORIZED and plugged_last:
+            session.trigger = StartTrigger.CABLE_PLUGGED_IN
+        session.phase = Phase.RUNNING
+        session.transaction = str(uuid.uuid4())
+        session.started = site.moment.stamp()
+        session.authorised = session.started
+        session.start_wh = sample.energy_import_wh if sample is not None else evse.register_wh or 0.0
+        session.register_wh = session.start_wh
+        evse.start_by = evse.resting_since = None
+        samples = self._metering.begin(evse, session)
+        site.record(
+            TransactionStarted(
+                session.transaction,
+                evse.id,
+                session.token.uid,
+                session.token.kind,
+                session.start_wh,
+                session.trigger,
+                not site.online,
+                session.group,
+                session.remote_start_id,
+                samples=samples,
+                meter_stale=stale,
+            ),
+            session.started,
+        )
+        log.info("EVSE %d: transaction %s begins at %.0f Wh", evse.id, session.transaction, session.start_wh)
+
+    def _watch(self, evse: Evse, session: Session) -> None:
+        """Whatever ends a running transaction."""
+        site = self._site
+        settings = site.settings
+        fault = fault_that_ends(evse)
+        if fault is not None:
+            self.stop(evse, reason_of(fault))
+        elif evse.connected is False:
+            self._vehicle_gone(evse, session)
+        elif session.refused and settings.boolean("TxCtrlr.StopTxOnInvalidId"):
+            most_wh = settings.integer("TxCtrlr.MaxEnergyOnInvalidId")
+            register_wh = session.register_wh if session.register_wh is not None else session.refused_wh
+            if register_wh - session.refused_wh >= most_wh:
+                self.stop(evse, StopReason.DE_AUTHORIZED)
+                session.hold_cable = evse.socket  # OCPP 1.6 §4.8: until the same id or group is presented
+
+    def _vehicle_gone(self, evse: Evse, session: Session) -> None:
+        settings = self._site.settings
+        plug_gone = evse.socket and not evse.cable_in
+        if plug_gone or settings.boolean("TxCtrlr.StopTxOnEVSideDisconnect"):
+            self.stop(evse, StopReason.EV_DISCONNECTED)
+            unlock = settings.boolean("OCPPCommCtrlr.UnlockOnEVSideDisconnect")
+            session.hold_cable = evse.socket and not plug_gone and not unlock
+
+    def _try_end(self, evse: Evse, session: Session) -> None:
+        """End once the contacts are open and a reading was taken after that, so that no Wh is left out."""
+        site = self._site
+        stopped = session.stopped
+        assert stopped is not None
+        if stopped.boot != site.moment.boot:
+            if evse.start_by is None:
+                evse.start_by = site.now
+            asked_at = evse.start_by
+        else:
+            asked_at = stopped.monotonic_s
+        observation = evse.observation
+        if evse.opened_at is None:
+            if observation is not None and observation.contactor_closed is False and observation.at > asked_at:
+                evse.opened_at = observation.at
+            elif site.now >= asked_at + OPEN_WAIT_S:
+                log.warning("EVSE %d: no word of open contacts; the transaction ends all the same", evse.id)
+                evse.opened_at = site.now
+            else:
+                return
+        if evse.config.meter:
+            read = evse.meter is not None and evse.meter.at > evse.opened_at
+            if not read and site.now < evse.opened_at + METER_WAIT_S:
+                return
+        else:
+            read = True
+        register_wh = evse.register_wh if evse.register_wh is not None else session.start_wh
+        if not read:
+            log.warning("EVSE %d: the meter is silent; the transaction ends at the last good register", evse.id)
+            register_wh = session.register_wh if session.register_wh is not None else session.start_wh
+        samples = self._metering.end(evse, session)
+        self._record_end(evse.id, session, register_wh, samples, stale=not read)
+        session.phase = Phase.FINISHED
+        session.history = []
+        evse.opened_at = evse.start_by = None
+        session.left = evse.connected is False
+        site.keep("station", f"register:{evse.id}", register_wh)
+        self._follow_cable(evse)
+
+    def _record_end(
+        self, number: int, session: Session, register_wh: float, samples: tuple[Any, ...], stale: bool
+    ) -> None:
+        # A meter that was exchanged or lost its register must not make energy negative.
+        final_wh = max(register_wh, session.start_wh)
+        self._site.record(
+            TransactionEnded(
+                session.transaction,
+                number,
+                final_wh,
+                session.reason,
+                not self._site.online,
+                session.stop_token,
+                samples,
+                meter_stale=stale or final_wh != register_wh,
+            ),
+            session.stopped,
+        )
+
+    # ---- documents ----------------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Keep what changed. A register alone is renewed every few minutes only."""
+        site = self._site
+        for evse in site.evses.values():
+            session = evse.session
+            text = _text([session]) if session is not None else ""
+            if session is None:
+                if evse.saved:
+                    site.keep("session", str(evse.id), None)
+            elif text != evse.saved or self._save_due(session):
+                session.saved_utc_s = site.moment.utc_s
+                site.keep("session", str(evse.id), session.document())
+            evse.saved = text
+        text = _text(site.waiting)
+        if text != self._waiting_saved:
+            self._waiting_saved = text
+            site.keep("session", "waiting", [session.document() for session in site.waiting] or None)
+
+    def _save_due(self, session: Session) -> bool:
+        return session.phase is Phase.RUNNING and abs(self._site.moment.utc_s - session.saved_utc_s) >= SAVE_S
+
+    def wake(self) -> float | None:
+        site = self._site
+        due: list[float | None] = [self._connection_deadline(session) for session in site.waiting]
+        for evse in site.evses.values():
+            session = evse.session
+            if session is None:
+                continue
+            if session.phase is Phase.WAITING:
+                due += [self._connection_deadline(session), evse.start_by]
+            elif session.phase is Phase.RUNNING:
+                due.append(site.now + max(0.0, SAVE_S - abs(site.moment.utc_s - session.saved_utc_s)))
+            elif session.phase is Phase.STOPPING and session.stopped is not None:
+                same_boot = session.stopped.boot == site.moment.boot
+                asked_at = session.stopped.monotonic_s if same_boot else evse.start_by or site.now
+                due.append(asked_at + OPEN_WAIT_S if evse.opened_at is None else evse.opened_at + METER_WAIT_S)
+        return earliest(due)
+
+
+def _text(sessions: list[Session]) -> str:
+    """What decides whether a document must be written anew."""
+    documents = [session.document() for session in sessions]
+    for document in documents:
+        document.pop("saved_utc_s")
+        document.pop("register_wh")
+        document.pop("history")
+    return json.dumps(documents)
