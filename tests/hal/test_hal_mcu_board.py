@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hal import ports, registry
+from hal.drivers import serial_line
 from hal.drivers.mcu_board import messages as m
 from hal.drivers.mcu_board import wire
 from hal.drivers.mcu_board.driver import McuBoard, McuBoardOptions
@@ -491,12 +492,52 @@ def test_unplugged_and_plugged_in_again(board: Board) -> None:
     assert board.device.on_timer(1.5) == pytest.approx(2.5)
     assert "is not there" in board.device.health(1.5).detail
     board.unit.set_contactor(True, 1.5)
+    assert not board.unit.verified
     board.plug.plug_in()
     board.device.on_timer(2.6)
     assert board.heard() == [*SAFE, m.Reset(), m.KeepAlive(sw_version_string="evse-agent")]
     board.tell(m.ResetReport(m.ResetReason.USER), HELLO, now=3.0)
     assert board.device.health(3.0).ok
     assert m.AllowPowerOn(True) not in board.heard()
+
+
+def test_a_new_line_begins_with_a_delimiter(board: Board) -> None:
+    board.device.start(0.0)
+    assert board.plug.receive(wait=True)[0] == 0  # ends what a former host may have left half said
+
+
+def test_a_verified_board_may_say_what_we_do_not_know(board: Board) -> None:
+    board.introduce(0.0)
+    board.plug.send(wire.frame(wire.encode_from_board(m.Variant.TIDA, m.KeepAliveLo(hw_type=1))))
+    board.tell(m.CpStateReport(m.CpState.B), now=1.0)
+    assert board.device.health(1.0).ok
+    board.unit.set_contactor(True, 1.0)
+    assert board.heard() == [m.AllowPowerOn(True)]
+
+
+def test_opening_overtakes_what_waits_for_the_line(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    board.introduce(0.0)
+    board.unit.set_contactor(True, 0.0)
+    board.heard()
+    with monkeypatch.context() as patch:
+        patch.setattr(serial_line.os, "write", _no_room)
+        board.unit.set_pilot(50.0, 0.1)
+        board.unit.set_lock(True, 0.1)
+        board.unit.set_contactor(False, 0.1)
+        assert board.device.on_timer(0.1) <= 0.11
+    board.device.on_timer(0.11)
+    assert board.heard() == [m.AllowPowerOn(False), m.PwmDutyCycle(5000), m.ConnectorLock(True)]
+
+
+def _no_room(fd: int, data: bytes) -> int:
+    raise BlockingIOError
+
+
+def test_no_self_test_while_the_contacts_are_closed(tida: Board) -> None:
+    tida.introduce(0.0)
+    tida.tell(m.RelaisState(True), now=0.5)  # welded: nobody permitted it
+    tida.unit.start_self_test(1.0)
+    assert tida.heard() == []
 
 
 def test_close_opens_the_contacts(board: Board) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import struct
 import threading
 import time
@@ -239,6 +240,47 @@ def test_exception_names_register_and_remedy(line: Line) -> None:
     line.device.start(0.0)
     line.run(0.3)
     assert "exception 4 (device failure) to register 0x0000; check 'map'" in line.device.health(0.3).detail
+
+
+def test_an_exception_is_a_life_sign(line: Line) -> None:
+    line.spoil = lambda request, answer: rtu.encode_exception(request, 4)
+    line.device.start(0.0)
+    line.run(0.1)
+    assert line.device.health(0.1).last_heard_at == 0.0
+
+
+def test_a_busy_meter_is_asked_again(line: Line) -> None:
+    line.device.start(0.0)
+    line.run(0.5)
+    busy: list[int] = []
+
+    def spoil(request: rtu.ReadRequest, answer: bytes) -> bytes:
+        busy.append(1)
+        return rtu.encode_exception(request, 6) if len(busy) == 1 else answer
+
+    line.spoil = spoil
+    line.run(1.5)
+    assert len(busy) == 2
+    assert line.device.health(1.5).ok
+    reading = line.device.unit("").meter()
+    assert reading is not None
+    assert reading.at > 1.0
+
+
+def test_an_answer_that_comes_too_late_is_thrown_away(line: Line) -> None:
+    line.device.start(0.0)
+    request = line.request()
+    assert line.device.on_timer(5.0) > 5.0  # given up
+    line.plug.send(rtu.encode_answer(request, bytes(floats({0x48: 999.0})[: 2 * request.count])))
+    fd = line.device.fileno()
+    assert fd is not None
+    assert select.select([fd], [], [], PATIENCE_S)[0]
+    line.device.on_timer(6.0)  # asks again without having read it
+    line.answer(line.request())
+    turn_until(line.device, lambda: not line.is_asking(), 6.1)
+    reading = line.device.unit("").meter()
+    assert reading is not None
+    assert reading.energy_import_wh == 1_234_567.0
 
 
 def test_a_meter_that_refuses_unused_registers_is_read_piece_by_piece(line: Line) -> None:

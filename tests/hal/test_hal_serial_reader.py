@@ -30,6 +30,8 @@ class Reader:
         self.says_none = False
         self.asked: list[int] = []
         self._frames = pn532.FrameReader()
+        self.interrupted = 0
+        """Commands that came while a search was still under way."""
         self._searching = False
 
     def hear(self, data: bytes) -> bytes:
@@ -41,6 +43,8 @@ class Reader:
             if not self.alive or not isinstance(item, Frame):
                 continue
             self.asked.append(item.data[0])
+            self.interrupted += self._searching
+            self._searching = False
             said += pn532.ACK
             if item.data[0] == pn532.GET_FIRMWARE_VERSION:
                 said += pn532.encode(pn532.FROM_READER, bytes.fromhex("0332010607"))
@@ -157,6 +161,7 @@ def test_searches_two_to_four_times_a_second(rig: Rig) -> None:
         rig.reader.asked.clear()
         rig.run(rig.now + 4.0)
         assert 8 <= rig.reader.asked.count(0x4A) <= 16
+    assert rig.reader.interrupted == 0
 
 
 def test_reversed_byte_order(tmp_path: Path) -> None:
@@ -217,6 +222,16 @@ def test_noise_between_answers_is_passed_over(rig: Rig) -> None:
     rig.reader.card = CARD
     (token,) = rig.run(3.0)
     assert token.uid == "04A1B2C3D4E5F6"
+
+
+def test_the_head_of_a_frame_that_never_ends_is_forgotten() -> None:
+    session = Pn532Session(0.3)
+    session.begin(0.0)
+    session.feed(b"\x00\x00\xff\xf0\x10", 0.0)  # announces 240 bytes
+    reader = Reader()
+    assert session.on_timer(0.2) == b""  # no acknowledgement: again in a moment
+    session.feed(reader.hear(session.on_timer(0.8)), 0.8)
+    assert session.firmware == "1.6"
 
 
 def test_rdm6300(tmp_path: Path) -> None:

@@ -224,8 +224,7 @@ class BoardUnit:
                 return
             case m.CpStateReport():
                 state = PilotState.INVALID if message.state is None else PilotState[message.state.name]
-                self._told.pilot = PilotReading(now, state)
-                self._told.volts_at = None  # they were taken before the change
+                self._told.pilot = PilotReading(now, state)  # any volts were taken before the change
             case m.RelaisState():
                 self._told.contactor = ContactorReading(now, message.on)
             case m.PpStateReport():
