@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
@@ -22,10 +23,11 @@ from agent.journal.events import TransactionStarted
 from agent.journal.journal import Journal, JournalError
 from agent.link.client import ControlLink
 from agent.link.messages import Permit, ToAgent, Welcome
-from agent.local.server import LocalServer
+from agent.local.server import LocalApiError, LocalServer
 from agent.local.status import StatusDocument
 from agent.ocpp.ports import UplinkReport
 from agent.ocpp.tunnel import Tunnel
+from agent.ocpp.v16.configuration import initial_settings
 from agent.station.commands import (
     AvailabilityAnswer,
     RemoteStart,
@@ -45,7 +47,7 @@ from agent.station.effects import (
     Restart,
     Send,
 )
-from agent.station.settings import Settings
+from agent.station.settings import SettingError, Settings
 from agent.station.station import Station
 from agent.station.tokens import TokenInfo
 
@@ -121,12 +123,8 @@ class App:
 
     def _load_settings(self, kept: dict[str, Any]) -> None:
         """Defaults, then the file's values, then what was set since."""
-        from agent.ocpp.v16.configuration import setting_of_key
-
-        for key, text in self._config.ocpp.settings.items():
-            name = setting_of_key(key)
-            if name is not None:
-                self._settings.set(name, text)
+        for name, text in initial_settings(self._config.ocpp.settings):
+            self._settings.set(name, text)
         for name, text in kept.items():
             try:
                 self._settings.set(name, text)
@@ -299,7 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, metavar="FILE")
     options = parser.parse_args(arguments)
     try:
-        configuration = config.load(options.config)
+        configuration = config.load(options.config, drivers=False)  # the agent opens no device
     except config.ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -307,10 +305,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=configuration.logging.level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
     try:
-        return asyncio.run(App(configuration).run())
-    except JournalError as error:
+        return asyncio.run(_run(configuration))
+    except SettingError as error:
+        log.critical("%s: ocpp.settings: %s", options.config, error)
+        return 2
+    except (JournalError, LocalApiError) as error:
         log.critical("%s", error)
         return 1
+
+
+async def _run(configuration: config.Config) -> int:
+    _make_directory(configuration.paths.state_dir)
+    _make_directory(configuration.paths.runtime_dir)
+    return await App(configuration).run()
+
+
+def _make_directory(path: Path) -> None:
+    """A service manager makes these; by hand we do. What cannot be made is explained by who needs it."""
+    with contextlib.suppress(OSError):
+        path.mkdir(mode=0o750, parents=True, exist_ok=True)
 
 
 if __name__ == "__main__":

@@ -10,23 +10,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simulators.charger import Charger
+from simulators.csms.client import ControlError
 from simulators.csms.process import CsmsProcess
 from simulators.demo.books import Row, compare, lived, table
-from simulators.demo.story import Story
+from simulators.demo.story import CONNECTION_TIMEOUT_S, Story
 from simulators.demo.timeline import Timeline
 from simulators.lab.process import Lab
 
 SETTINGS = {
     "control.realtime_priority": 0,
-    "ocpp.settings.ConnectionTimeOut": "6",
+    "ocpp.settings.ConnectionTimeOut": str(CONNECTION_TIMEOUT_S),
     "ocpp.settings.MeterValueSampleInterval": "3",
     "ocpp.settings.MeterValuesSampledData": "Energy.Active.Import.Register,Power.Active.Import,Current.Offered",
     "ocpp.settings.LocalPreAuthorize": "false",
     "ocpp.back_off_minimum_s": 0.5,
     "ocpp.back_off_random_s": 0.5,
 }
-ENERGY_FACTOR = 20.0
-"""Physical power is multiplied, in vehicle and meter alike, so that seconds move visible watt-hours."""
+ENERGY_FACTOR = 4.0
+"""Physical power is multiplied, in vehicle and meter alike, so that seconds move visible watt-hours.
+The meter driver would doubt more than 100 kW."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     timeline = Timeline()
     try:
         good = _play(directory, timeline)
-    except (TimeoutError, RuntimeError) as error:
+    except (TimeoutError, RuntimeError, ControlError) as error:
         timeline.event("trouble", f"{error}")
         timeline.plain(f"Logs are in {directory}")
         return 1
@@ -70,7 +72,7 @@ def _close_the_books(rows: Sequence[Row], anomalies: Sequence[object], timeline:
     timeline.plain()
     timeline.verdict(
         good,
-        f"{len(rows)} of {len(rows)} transactions agree to the Wh; nothing missing, nothing doubled, every time is true."
+        f"All {len(rows)} transactions agree to the Wh; nothing missing, nothing doubled, every time is true."
         if good
         else "The ledger does not agree.",
     )

@@ -26,6 +26,11 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+def over(evse: Any) -> bool:
+    """The transaction has ended; it stays in sight until the vehicle is unplugged."""
+    return evse["transaction"] is None or evse["transaction"]["state"] == "finished"
+
+
 @dataclass
 class Site:
     """One charger on simulated hardware with its network."""
@@ -69,7 +74,7 @@ class Site:
         """Show the card, wait for the plug, drive away. Return the Unix time of the card."""
         at = time.time()
         self.lab.tap(token)
-        self.wait_evse(lambda e: e["transaction"] is None and not e["locked"], "transaction over, plug free", evse)
+        self.wait_evse(lambda e: over(e) and not e["locked"], "transaction over, plug free", evse)
         self.lab.unplug(evse)
         self.wait_evse(lambda e: e["status"] == "Available", "available", evse)
         return at
@@ -103,7 +108,7 @@ def new_site(tmp_path: Path) -> Iterator[SiteFactory]:
         def build(settings: dict[str, Any] | None = None, **options: Any) -> Site:
             directory = tmp_path / "site"
             csms = stack.enter_context(CsmsProcess(directory / "csms"))
-            options = {"evses": 1, "energy_factor": 20.0, "csms": csms.url, **options}
+            options = {"evses": 1, "energy_factor": 4.0, "csms": csms.url, **options}
             lab = stack.enter_context(Lab(directory, {**SETTINGS, **(settings or {})}, **options))
             charger = stack.enter_context(Charger(lab.config_path))
             return Site(lab.control, csms, charger, directory)

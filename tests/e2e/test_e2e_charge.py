@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from conftest import over
 
 from simulators.demo.books import Deed
 
@@ -72,7 +73,7 @@ def test_the_operator_starts_and_stops_from_afar(new_site: SiteFactory) -> None:
     stop = time.time()
     answer = site.csms.call(None, "RemoteStopTransaction", {"transactionId": transaction["transaction_id"]})
     assert answer["status"] == "Accepted"
-    site.wait_evse(lambda e: e["transaction"] is None, "stopped")
+    site.wait_evse(over, "stopped")
     assert site.complaints([Deed(1, TOKEN, asked, stop)]) == []
     assert site.csms.ledger()["transactions"][0]["reason"] == "Remote"
 
