@@ -110,7 +110,12 @@ def explain(error: BaseException) -> str:
         return f"the network's certificate was refused: {error.verify_message}; check ocpp.ca_file and the clock"
     if isinstance(error, TimeoutError):
         return "the network did not answer within ocpp.connect_timeout_s"
-    return f"{type(error).__name__}: {error}"[:200]
+    return _one_line(f"{type(error).__name__}: {error}")
+
+
+def _one_line(text: str) -> str:
+    """Whatever the other side wrote may end up in a log and on a console."""
+    return "".join(c if c.isprintable() else "?" for c in text)[:200]
 
 
 def describe_close(connection: ClientConnection) -> str:
@@ -118,8 +123,9 @@ def describe_close(connection: ClientConnection) -> str:
     code = connection.close_code
     if code is None or code == 1006:
         return "the connection broke without a closing handshake"
-    reason = (connection.close_reason or "").encode("ascii", "backslashreplace").decode()[:123]
-    return f"closed with code {code}" + (f" ({reason})" if reason else "")
+    reason = _one_line(connection.close_reason or "")
+    who = "by the network" if connection.protocol.close_rcvd_then_sent else "by us"
+    return f"closed {who} with code {code}" + (f" ({reason})" if reason else "")
 
 
 async def keep_alive(

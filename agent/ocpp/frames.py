@@ -167,5 +167,6 @@ def masked(data: str | bytes) -> str:
     if isinstance(data, bytes):
         return f"<{len(data)} bytes, binary>"
     if _SECRETS.search(data):
-        return data[:5].encode("ascii", "replace").decode() + "… <holds a secret, not shown>"
-    return _ID_TAG.sub(r'\1…"', data[:500]).encode("ascii", "backslashreplace").decode()
+        return "<holds a secret, not shown>"
+    shown = _ID_TAG.sub(r'\1…"', data[:500])
+    return "".join(c if c.isprintable() else "?" for c in shown)

@@ -120,6 +120,7 @@ class FakeJournal:
 
     def delivered(self, seq: int) -> None:
         self._check()
+        self.parked.pop(seq, None)
         if self.rows.pop(seq, None) is not None:
             self.done.append(seq)
 

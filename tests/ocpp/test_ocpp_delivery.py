@@ -1,0 +1,263 @@
+"""Delivery in virtual time, against a journal in memory and a network that answers as told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from ocpp_fakes import FakeJournal, ended, sampled, started
+
+from agent.journal.events import ChargingState, TransactionUpdated
+from agent.ocpp.delivery import Delivery
+from agent.ocpp.rpc import Call, Outcome, Result
+from agent.ocpp.v16.render import Renderer16
+from agent.station.settings import Settings
+from agent.station.tokens import TokenInfo, TokenStatus
+
+ANSWER = {"transactionId": 41, "idTagInfo": {"status": "Accepted"}}
+REFUSED = Outcome(Result.REFUSED, code="InternalError", description="no")
+TIMED_OUT = Outcome(Result.TIMED_OUT)
+
+
+class Line:
+    def __init__(self, attempts: int = 3, interval_s: int = 60) -> None:
+        self.journal = FakeJournal()
+        self.settings = Settings()
+        self.settings.set("OCPPCommCtrlr.MessageAttempts", str(attempts))
+        self.settings.set("OCPPCommCtrlr.MessageAttemptInterval", str(interval_s))
+        self.starts: list[tuple[str, TokenInfo]] = []
+        self.delivery = Delivery(
+            self.journal, self.settings, Renderer16(), lambda name, info: self.starts.append((name, info))
+        )
+
+    def next(self, now: float = 0.0) -> Call:
+        call = self.delivery.next_call(now)
+        assert call is not None
+        return call
+
+    def answer(self, now: float = 0.0, payload: dict[str, Any] | None = None) -> Call:
+        call = self.next(now)
+        call.done(Outcome(Result.ANSWERED, ANSWER if payload is None else payload), now)
+        return call
+
+
+def test_in_order_one_at_a_time_with_the_number_that_came() -> None:
+    line = Line()
+    line.journal.session("tx-1")
+    first = line.next()
+    assert (first.action, first.message_id) == ("StartTransaction", "message-1")
+    assert line.delivery.next_call(0.0) is None
+    first.done(Outcome(Result.ANSWERED, ANSWER), 0.0)
+    assert line.starts == [("tx-1", TokenInfo(TokenStatus.ACCEPTED))]
+    assert line.answer().payload["transactionId"] == 41
+    assert line.answer().payload["transactionId"] == 41
+    assert line.delivery.next_call(0.0) is None
+    assert line.journal.done == [1, 2, 3]
+
+
+def test_number_and_delivery_are_one_write() -> None:
+    line = Line()
+    line.journal.add(started("tx-1"))
+    line.answer()
+    assert (line.journal.writes, line.journal.numbers) == (1, {"tx-1": 41})
+
+
+def test_nothing_to_do_until_woken() -> None:
+    line = Line()
+    assert line.delivery.next_call(0.0) is None
+    line.journal.session("tx-1")
+    assert line.delivery.next_call(0.0) is None
+    line.delivery.wake()
+    assert line.delivery.next_call(0.0) is not None
+
+
+def test_refusals_wait_longer_each_time_and_then_step_aside() -> None:
+    """OCPP 1.6 §3.7.2"""
+    line = Line(attempts=3, interval_s=60)
+    line.journal.add(sampled("tx-0"))
+    line.journal.session("tx-1")
+    now = 0.0
+    for tries in (1, 2):
+        call = line.next(now)
+        assert call.message_id == "message-1"
+        call.done(REFUSED, now)
+        assert line.delivery.next_wake() == now + 60 * tries
+        assert line.delivery.next_call(now + 60 * tries - 0.1) is None
+        now += 60 * tries
+    line.next(now).done(REFUSED, now)
+    assert line.journal.parked == {1: "InternalError: no"}
+    assert 1 in line.journal.rows
+    assert line.next(now).action == "StartTransaction"
+
+
+def test_a_parked_start_leaves_the_rest_with_minus_one() -> None:
+    """Errata 3.18"""
+    line = Line(attempts=1)
+    line.journal.session("tx-1")
+    line.next().done(REFUSED, 0.0)
+    assert [line.answer(payload={}).payload["transactionId"] for _ in range(2)] == [-1, -1]
+    assert line.journal.done == [2, 3]
+
+
+def test_a_time_out_counts_only_when_the_network_proves_alive() -> None:
+    line = Line(attempts=1)
+    line.journal.session("tx-1")
+    line.next().done(TIMED_OUT, 30.0)
+    assert line.delivery.needs_proof
+    assert line.delivery.next_call(31.0) is None
+    assert line.journal.parked == {}
+    line.delivery.lost()
+    assert not line.delivery.needs_proof
+    line.next(40.0).done(TIMED_OUT, 70.0)
+    line.delivery.proved_alive(71.0)
+    assert list(line.journal.parked) == [1]
+    assert line.next(71.0).action == "MeterValues"
+
+
+def test_a_lost_connection_never_counts() -> None:
+    line = Line(attempts=1)
+    line.journal.session("tx-1")
+    for _ in range(50):
+        assert line.next().message_id == "message-1"
+        line.delivery.lost()
+    assert line.journal.rows[1].attempts == 0
+
+
+def test_a_late_answer_settles_what_waits_for_its_next_try() -> None:
+    line = Line()
+    line.journal.session("tx-1")
+    call = line.next()
+    call.done(TIMED_OUT, 30.0)
+    line.delivery.proved_alive(31.0)
+    call.done(Outcome(Result.ANSWERED, ANSWER, late=True), 35.0)
+    assert line.journal.done == [1]
+    assert line.next(35.0).action == "MeterValues"
+
+
+def test_a_late_refusal_does_not_count_twice() -> None:
+    line = Line(attempts=3)
+    line.journal.session("tx-1")
+    call = line.next()
+    call.done(TIMED_OUT, 30.0)
+    line.delivery.proved_alive(31.0)
+    call.done(Outcome(Result.REFUSED, code="x", late=True), 32.0)
+    assert line.journal.rows[1].attempts == 1
+
+
+def test_a_start_answered_without_a_number_is_not_delivered() -> None:
+    line = Line()
+    line.journal.session("tx-1")
+    for payload in ({}, {"transactionId": "7"}, {"transactionId": True}, {"transactionId": 10**30}):
+        line.delivery.lost()
+        line.next(1e6).done(Outcome(Result.ANSWERED, payload), 0.0)
+        line.delivery = Delivery(line.journal, line.settings, Renderer16(), lambda name, info: None)
+        line.settings.set("OCPPCommCtrlr.MessageAttempts", "100")
+    assert line.journal.done == []
+
+
+def test_a_number_counts_even_beside_nonsense() -> None:
+    line = Line()
+    line.journal.session("tx-1")
+    line.answer(payload={"transactionId": 0, "idTagInfo": "x"})
+    assert line.journal.numbers == {"tx-1": 0}
+    assert line.starts == []
+
+
+def test_what_has_no_message_is_passed_over_and_what_cannot_be_said_is_set_aside() -> None:
+    line = Line()
+    line.journal.add(TransactionUpdated("tx-1", 1, ChargingState.CHARGING, offline=False))
+    line.journal.add(started("tx-1", meter_wh=float("nan")))
+    line.journal.add(ended("tx-1"))
+    assert line.next().action == "StopTransaction"
+    assert line.journal.done == [1]
+    assert "not a number" in line.journal.parked[2]
+
+
+def test_a_failing_disk_neither_kills_nor_doubles() -> None:
+    line = Line()
+    line.journal.session("tx-1")
+    call = line.next()
+    line.journal.broken = OSError(28, "No space left on device")
+    call.done(Outcome(Result.ANSWERED, ANSWER), 10.0)
+    assert line.delivery.next_call(10.0) is None
+    assert line.delivery.next_wake() == 15.0
+    assert line.delivery.next_call(15.0) is None
+    line.delivery.lost()
+    line.journal.broken = None
+    assert line.next(30.0).message_id == "message-2"
+    assert line.journal.done == [1]
+    assert line.journal.numbers == {"tx-1": 41}
+    assert line.starts == [("tx-1", TokenInfo(TokenStatus.ACCEPTED))]
+
+
+def test_a_failing_disk_while_reading() -> None:
+    line = Line()
+    line.journal.session("tx-1")
+    line.journal.broken = OSError(5, "Input/output error")
+    assert line.delivery.next_call(0.0) is None
+    line.journal.broken = None
+    assert line.delivery.next_call(1.0) is None
+    assert line.delivery.next_call(5.0) is not None
+
+
+def test_a_payload_that_breaks_its_schema_steps_aside() -> None:
+    line = Line()
+    line.journal.session("tx-1")
+    line.next()
+    line.delivery.refused_by_ourselves(ValueError("StartTransaction: idTag: is missing"), 0.0)
+    assert list(line.journal.parked) == [1]
+    assert line.next().message_id == "message-2"
+
+
+networks = st.lists(st.sampled_from(["answer", "refuse", "time out", "dead", "lose", "late", "disk"]), max_size=60)
+
+
+@hypothesis_settings(deadline=None)
+@given(networks, st.integers(1, 4), st.integers(0, 60))
+def test_nothing_is_lost_nothing_is_passed(events: list[str], attempts: int, interval_s: int) -> None:
+    """Whatever the network does: each record ends delivered or parked, in order, and delivered ones stay delivered."""
+    line = Line(attempts, interval_s)
+    for number in range(3):
+        line.journal.session(f"tx-{number}")
+    now = 0.0
+    last: Call | None = None
+    ends: dict[str, Callable[[Call], None]] = {
+        "answer": lambda call: call.done(Outcome(Result.ANSWERED, ANSWER), now),
+        "refuse": lambda call: call.done(REFUSED, now),
+        "lose": lambda call: line.delivery.lost(),
+    }
+    for event in events:
+        now += 300.0
+        if event == "late":
+            if last is not None:
+                last.done(Outcome(Result.ANSWERED, ANSWER, late=True), now)
+                last = None
+            continue
+        call = line.delivery.next_call(now)
+        if call is None:
+            continue
+        if event in ends:
+            ends[event](call)
+        elif event == "disk":
+            line.journal.broken = OSError(28, "full")
+            call.done(Outcome(Result.ANSWERED, ANSWER), now)
+            line.journal.broken = None
+        else:
+            call.done(TIMED_OUT, now)
+            last = call
+            if event == "time out":
+                line.delivery.proved_alive(now)
+            else:
+                line.delivery.lost()
+    for _ in range(20):
+        now += 300.0
+        call = line.delivery.next_call(now)
+        if call is not None:
+            call.done(Outcome(Result.ANSWERED, ANSWER), now)
+    assert sorted(line.journal.done + list(line.journal.parked)) == list(range(1, 10))
+    assert set(line.journal.rows) == set(line.journal.parked)
+    in_order = list(line.journal.done)
+    assert in_order == sorted(in_order) or "late" in events
