@@ -209,7 +209,8 @@ class Reader:
             elif rule.le is not None and value > rule.le:
                 side = f"above {rule.le:g}{unit}"
             if side:
-                self.report.add(line, key, f"{_number(value)}{unit} is {side}; give {_range(rule)}{unit}")
+                given = text if rule.secret else f"{_number(value)}{unit}"
+                self.report.add(line, key, f"{given} is {side}; give {_range(rule, unit)}")
                 return UNREAD
         return self._checked(value, rule, key, line)
 
@@ -271,10 +272,10 @@ def _wanted(hint: Any, rule: Rule) -> str:
     return "a text"
 
 
-def _range(rule: Rule) -> str:
+def _range(rule: Rule, unit: str) -> str:
     if rule.ge is not None and rule.le is not None:
-        return f"{rule.ge:g} to {rule.le:g}"
-    return f"{rule.ge:g} or more" if rule.ge is not None else f"{rule.le:g} or less"
+        return f"{rule.ge:g} to {rule.le:g}{unit}"
+    return f"{rule.ge:g}{unit} or more" if rule.ge is not None else f"{rule.le:g}{unit} or less"
 
 
 def _number(value: float) -> str:

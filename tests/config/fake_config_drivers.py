@@ -47,13 +47,19 @@ def _never(name: str, options: Any) -> Device:
     raise AssertionError("checking a configuration must not make a device")
 
 
+def _units_of_line(options: LineOptions) -> Mapping[str, frozenset[PortKind]]:
+    if "broken" in options.port:
+        raise ValueError("broken is no line; give a node under /dev")
+    return {name: frozenset({PortKind.POWER_METER}) for name in options.meters}
+
+
 DRIVERS = {
     "board": Driver("board", "a board", BoardOptions, lambda options: {"": BOARD_PORTS}, _never),
     "line": Driver(
         "line",
         "a line of meters",
         LineOptions,
-        lambda options: {name: frozenset({PortKind.POWER_METER}) for name in options.meters},
+        _units_of_line,
         _never,
     ),
     "reader": Driver(

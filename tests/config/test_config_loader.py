@@ -291,10 +291,16 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
         _with("two: {address: 2", "two: {address: 1"),
         ["config.yaml:6: devices.rs485: two meters share an address; give each its own"],
     ),
+    "driver that cannot tell its units": (
+        _with("ttyS3", "broken"),
+        [
+            "config.yaml:6: devices.rs485: broken is no line; give a node under /dev",
+        ],
+    ),
     "entry of a list": (
         _with("port: /dev/ttyS3", "port: /dev/ttyS3\n    retry_s: [1, 0.1, x]"),
         [
-            "config.yaml:9: devices.rs485.retry_s[1]: 0.1 s is below 0.5 s; give 0.5 or more s",
+            "config.yaml:9: devices.rs485.retry_s[1]: 0.1 s is below 0.5 s; give 0.5 s or more",
             "config.yaml:9: devices.rs485.retry_s[2]: 'x' is not a number in s, written without its unit",
         ],
     ),
