@@ -11,6 +11,7 @@ DUTY_STEPS_PER_PCT = 100
 """The board counts the duty cycle in 0.01 %."""
 DUTY_F = 0
 DUTY_X1 = 10_000
+"""By the boards' proto files. EVerest's own driver sends 10001; unverified on hardware whether any board minds."""
 
 
 class Variant(Enum):

@@ -2,7 +2,8 @@
 
 How readings keep their time. The board tells states when they change, not all the time. A state it told is valid as
 long as the board is alive, so each valid frame of the board, and nothing else, gives the states their new time.
-No clock does. When the board is silent the readings age, and control calls them stale.
+No clock does. When the board is silent the readings age, and control calls them stale. What this cannot see: a single
+report that the line damaged. The board acts on the change by itself all the same; we learn of it with the next one.
 
 What is forgotten. A board that was reset, lost or reopened may be anywhere: its states are forgotten until it tells
 them anew, the safe commands go out (pilot F, no power), and whatever control commanded before must be commanded
