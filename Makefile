@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+SOURCES := agent hal simulators tests
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bench lint format types coverage check clean distclean install
@@ -45,12 +46,12 @@ bench: $(STAMP) ## measure reaction, start-up, memory, CPU and journal; a table 
 	@$(PY) -m tests.bench
 
 lint: $(STAMP) ## check style and formatting
-	@$(PY) -m ruff check .
-	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check $(SOURCES)
+	@$(PY) -m ruff format --check $(SOURCES)
 
 format: $(STAMP) ## format the source
-	@$(PY) -m ruff format .
-	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format $(SOURCES)
+	@$(PY) -m ruff check --fix $(SOURCES)
 
 types: $(STAMP) ## check types
 	@$(PY) -m mypy
