@@ -24,6 +24,10 @@ UNLOCK_IN_ALL_S = 14.0
 """Including the end of a transaction before."""
 
 
+RESET_S = 30.0
+"""How long a soft reset waits for its transactions; an end that is still open then is completed after the restart."""
+
+
 @dataclass(slots=True)
 class _Unlock:
     request: int
@@ -38,6 +42,7 @@ class Availability:
         self._site = site
         self._transactions = transactions
         self._unlocks: list[_Unlock] = []
+        self._reset_at = 0.0
         for key, document in kept.get("availability", {}).items():
             evse = site.evses.get(int(key)) if key.isdecimal() else None
             if evse is not None and isinstance(document, Mapping):
@@ -109,6 +114,7 @@ class Availability:
         if site.resetting is ResetKind.HARD:
             return True
         site.resetting = kind
+        self._reset_at = site.now
         site.waiting = []
         if kind is ResetKind.HARD:
             site.keep("station", "reset", "Hard")
@@ -124,11 +130,14 @@ class Availability:
 
     def _leave_when_done(self) -> None:
         site = self._site
-        if site.resetting is not ResetKind.SOFT or any(evse.in_transaction for evse in site.evses.values()):
+        if site.resetting is not ResetKind.SOFT:
+            return
+        if any(evse.in_transaction for evse in site.evses.values()) and site.now < self._reset_at + RESET_S:
             return
         site.emit(Restart(ResetKind.SOFT))
         # Once is enough; nothing new begins meanwhile.
         site.resetting = ResetKind.HARD
 
     def wake(self) -> float | None:
-        return earliest(self._deadline(unlock) for unlock in self._unlocks)
+        leaving = self._reset_at + RESET_S if self._site.resetting is ResetKind.SOFT else None
+        return earliest([leaving, *(self._deadline(unlock) for unlock in self._unlocks)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from agent.config import schema
@@ -58,8 +59,8 @@ class Evse:
     report: StatusReport | None = None
     """As told to the network last."""
     changed_at: float | None = None
-    saved: str = ""
-    """The session's document as written last, without its register and time."""
+    saved: Hashable = None
+    """Mark of the session's document as written last."""
 
     @property
     def socket(self) -> bool:

@@ -52,6 +52,8 @@ class Indications:
                 site.send(Indicate(evse.id, shown))
 
     def wake(self) -> float | None:
+        if not self._site.control:
+            return None
         return earliest(evse.show[1] for evse in self._site.evses.values() if evse.show is not None)
 
     def _holds_cable(self, evse: Evse) -> bool:

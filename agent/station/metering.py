@@ -137,7 +137,13 @@ class Metering:
                 continue
             interval_wh = None if evse.sampled_wh is None else sample.energy_import_wh - evse.sampled_wh
             evse.sampled_wh = sample.energy_import_wh
-            self._put(evse, session, "SampledDataCtrlr.TxUpdatedMeasurands", Context.SAMPLE_PERIODIC, interval_wh)
+            # The values carry the time they were taken, but none from before the start.
+            started = session.started
+            started_at = started.monotonic_s if started is not None and started.boot == site.moment.boot else 0.0
+            stamp = site.moment.stamp(max(sample.at, started_at))
+            self._put(
+                evse, session, "SampledDataCtrlr.TxUpdatedMeasurands", Context.SAMPLE_PERIODIC, interval_wh, stamp
+            )
             self._collect(evse, session, "SampledDataCtrlr.TxEndedMeasurands", Context.SAMPLE_PERIODIC, interval_wh)
 
     def _aligned(self) -> None:
@@ -184,7 +190,7 @@ class Metering:
         setting: str,
         context: Context,
         interval_wh: float | None,
-        stamp: Stamp | None = None,
+        stamp: Stamp,
     ) -> None:
         found = self._pick(evse, self._members(setting), context, interval_wh)
         if found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
@@ -57,6 +57,24 @@ class Session:
     def belongs_to(self, token: Token, group: str) -> bool:
         """True when the token is the session's own or of the same group."""
         return token.key == self.token.key or (bool(group) and group.casefold() == self.group.casefold())
+
+    def mark(self) -> Hashable:
+        """What decides whether the document must be written anew; its register and time alone do not."""
+        return (
+            self.phase,
+            self.token,
+            self.trigger,
+            self.authorised,
+            self.group,
+            self.transaction,
+            self.state,
+            self.refused,
+            self.stopped,
+            self.hold_cable,
+            self.left,
+            len(self.history),
+            self.history[-1][0] if self.history else 0.0,
+        )
 
     def document(self) -> dict[str, Any]:
         """Return it JSON-ready."""

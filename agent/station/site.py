@@ -26,6 +26,8 @@ class Site:
     online: bool = False
     control: str = ""
     """Instance of the control process; empty while it is not there."""
+    control_since: float = 0.0
+    """When it last said Welcome."""
     control_lost_at: float | None = None
     order: int = 0
     waiting: list[Session] = field(default_factory=list)

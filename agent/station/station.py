@@ -44,6 +44,8 @@ from agent.station.transactions import Transactions
 
 log = logging.getLogger(__name__)
 
+SHORTEST_WAIT_S = 0.01
+
 
 class Station:
     """``kept`` holds the documents of the Keep tables as the journal has them: table → key → value."""
@@ -89,6 +91,7 @@ class Station:
         site = self._site
         afresh = welcome.instance != site.control
         site.control, site.control_lost_at = welcome.instance, None
+        site.control_since = site.now
         for info in welcome.evses:
             if info.evse in site.evses:
                 site.evses[info.evse].info = info
@@ -238,8 +241,9 @@ class Station:
         ]
 
     def next_wake(self) -> float | None:
-        """When ``timer`` is to be called next, in monotonic seconds; None for never."""
-        return earliest(
+        """When ``timer`` is to be called next, in monotonic seconds; None for never. Never at once: a rounding error
+        in a deadline costs a hundredth of a second, not a processor."""
+        due = earliest(
             part.wake()
             for part in (
                 self._transactions,
@@ -251,6 +255,7 @@ class Station:
                 self._indications,
             )
         )
+        return None if due is None else max(due, self._site.now + SHORTEST_WAIT_S)
 
     def _settle(self) -> list[Effect]:
         for request in self._authorisation.overdue():

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from agent.journal.events import ChargingState, StartTrigger, StopReason, TransactionEnded, TransactionStarted
 from agent.link.messages import FaultCode
 from agent.station.commands import ConnectorStatus
+from agent.station.ending import METER_WAIT_S, Ending
 from agent.station.evse import Evse
 from agent.station.metering import Metering
 from agent.station.session import Phase, Session
@@ -19,12 +19,6 @@ from agent.station.stopping import fault_that_ends, reason_of
 from agent.station.tokens import Token, TokenInfo, TokenStatus
 
 log = logging.getLogger(__name__)
-
-METER_WAIT_S = 3.0
-"""How long a start or an end waits for a fresh register before the last good one is taken, and flagged."""
-
-OPEN_WAIT_S = 7.0
-"""Control opens within 6 s of a withdrawal (IEC 61851-1 Table A.6, sequence 9.2), and a little for the way."""
 
 SAVE_S = 300.0
 """How often a running session's document is renewed for its register and time alone: each costs a page of flash."""
@@ -41,8 +35,10 @@ class Transactions:
     def __init__(self, site: Site, metering: Metering, kept: Mapping[str, Mapping[str, Any]]) -> None:
         self._site = site
         self._metering = metering
-        self._waiting_saved = json.dumps([])
+        self._ending = Ending(site)
+        self._waiting_saved = _marks([])
         self._orphans: list[tuple[int, Session]] = []
+        self._unreadable: dict[str, Any] = {}
         self._hard_reset = kept.get("station", {}).get("reset") == "Hard"
         self._load(kept)
 
@@ -58,11 +54,12 @@ class Transactions:
             try:
                 if key == "waiting":
                     site.waiting = [Session.from_document(entry) for entry in document]
-                    self._waiting_saved = _text(site.waiting)
+                    self._waiting_saved = _marks(site.waiting)
                     continue
                 session = Session.from_document(document)
             except (ValueError, TypeError) as error:
-                log.error("the kept session of EVSE %s cannot be read and is given up: %s", key, error)
+                log.error("the kept session of EVSE %s cannot be read and is put aside: %s", key, error)
+                self._unreadable[key] = document
                 continue
             site.order = max(site.order, session.order)
             number = int(key) if key.isdecimal() else 0
@@ -75,7 +72,7 @@ class Transactions:
     @staticmethod
     def _take_over(evse: Evse, session: Session) -> None:
         evse.session = session
-        evse.saved = _text([session])
+        evse.saved = session.mark()
         evse.status = _STATUS_OF.get(session.state)
         if session.register_wh is not None:
             evse.register_wh = session.register_wh
@@ -91,6 +88,10 @@ class Transactions:
                 self._record_end(number, session, session.register_wh or session.start_wh, (), stale=True)
             site.keep("session", str(number), None)
         self._orphans = []
+        for key, document in self._unreadable.items():
+            site.keep("station", f"unreadable session {key}", document)
+            site.keep("session", key, None)
+        self._unreadable = {}
         if self._hard_reset:
             site.keep("station", "reset", None)
         for evse in site.evses.values():
@@ -296,42 +297,17 @@ class Transactions:
             session.hold_cable = evse.socket and not plug_gone and not unlock
 
     def _try_end(self, evse: Evse, session: Session) -> None:
-        """End once the contacts are open and a reading was taken after that, so that no Wh is left out."""
-        site = self._site
-        stopped = session.stopped
-        assert stopped is not None
-        if stopped.boot != site.moment.boot:
-            if evse.start_by is None:
-                evse.start_by = site.now
-            asked_at = evse.start_by
-        else:
-            asked_at = stopped.monotonic_s
-        observation = evse.observation
-        if evse.opened_at is None:
-            if observation is not None and observation.contactor_closed is False and observation.at > asked_at:
-                evse.opened_at = observation.at
-            elif site.now >= asked_at + OPEN_WAIT_S:
-                log.warning("EVSE %d: no word of open contacts; the transaction ends all the same", evse.id)
-                evse.opened_at = site.now
-            else:
-                return
-        if evse.config.meter:
-            read = evse.meter is not None and evse.meter.at > evse.opened_at
-            if not read and site.now < evse.opened_at + METER_WAIT_S:
-                return
-        else:
-            read = True
-        register_wh = evse.register_wh if evse.register_wh is not None else session.start_wh
-        if not read:
-            log.warning("EVSE %d: the meter is silent; the transaction ends at the last good register", evse.id)
-            register_wh = session.register_wh if session.register_wh is not None else session.start_wh
+        last = self._ending.register(evse, session)
+        if last is None:
+            return
+        register_wh, stale = last
         samples = self._metering.end(evse, session)
-        self._record_end(evse.id, session, register_wh, samples, stale=not read)
+        self._record_end(evse.id, session, register_wh, samples, stale)
         session.phase = Phase.FINISHED
         session.history = []
-        evse.opened_at = evse.start_by = None
+        self._ending.done(evse)
         session.left = evse.connected is False
-        site.keep("station", f"register:{evse.id}", register_wh)
+        self._site.keep("station", f"register:{evse.id}", register_wh)
         self._follow_cable(evse)
 
     def _record_end(
@@ -360,17 +336,17 @@ class Transactions:
         site = self._site
         for evse in site.evses.values():
             session = evse.session
-            text = _text([session]) if session is not None else ""
+            mark = session.mark() if session is not None else None
             if session is None:
-                if evse.saved:
+                if evse.saved is not None:
                     site.keep("session", str(evse.id), None)
-            elif text != evse.saved or self._save_due(session):
+            elif mark != evse.saved or self._save_due(session):
                 session.saved_utc_s = site.moment.utc_s
                 site.keep("session", str(evse.id), session.document())
-            evse.saved = text
-        text = _text(site.waiting)
-        if text != self._waiting_saved:
-            self._waiting_saved = text
+            evse.saved = mark
+        marks = _marks(site.waiting)
+        if marks != self._waiting_saved:
+            self._waiting_saved = marks
             site.keep("session", "waiting", [session.document() for session in site.waiting] or None)
 
     def _save_due(self, session: Session) -> bool:
@@ -387,18 +363,10 @@ class Transactions:
                 due += [self._connection_deadline(session), evse.start_by]
             elif session.phase is Phase.RUNNING:
                 due.append(site.now + max(0.0, SAVE_S - abs(site.moment.utc_s - session.saved_utc_s)))
-            elif session.phase is Phase.STOPPING and session.stopped is not None:
-                same_boot = session.stopped.boot == site.moment.boot
-                asked_at = session.stopped.monotonic_s if same_boot else evse.start_by or site.now
-                due.append(asked_at + OPEN_WAIT_S if evse.opened_at is None else evse.opened_at + METER_WAIT_S)
+            elif session.phase is Phase.STOPPING:
+                due.append(self._ending.deadline(evse, session))
         return earliest(due)
 
 
-def _text(sessions: list[Session]) -> str:
-    """What decides whether a document must be written anew."""
-    documents = [session.document() for session in sessions]
-    for document in documents:
-        document.pop("saved_utc_s")
-        document.pop("register_wh")
-        document.pop("history")
-    return json.dumps(documents)
+def _marks(sessions: list[Session]) -> Hashable:
+    return tuple(session.mark() for session in sessions)

@@ -166,6 +166,7 @@ class World:
         self.asks = []
         self.unlocks = {}
         self.restarts = []
+        self.hurry = 0
         self.meter_reports = []
         self.reports = {}
         self.history = {}
@@ -293,12 +294,12 @@ class World:
             until = min(end, self.now + step_s)
             if wake is not None and self.now < wake < until:
                 until = wake
-            assert wake is None or wake > self.now - 1e6
             dt_s, self.now = until - self.now, until
             if wake is not None and wake <= self.now:
                 self.do(self.station.timer(self.moment()))
                 again = self.station.next_wake()
-                assert again is None or again > self.now, "the timer asks for itself for ever"
+                self.hurry = self.hurry + 1 if again is not None and again - self.now < 0.011 else 0
+                assert self.hurry < 3, "the timer asks for itself for ever"
             for outlet in self.outlets.values():
                 outlet.step(self.now, dt_s)
                 if self.control_there:

@@ -1,0 +1,135 @@
+"""Sharing the feed: the pure function, and rebalancing between vehicles that come, rest and leave."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from station_world import World, config
+
+from agent.link.messages import Permit, Withdraw
+from agent.station.effects import Send
+from agent.station.limits import Claim, share
+
+CLAIMS = st.lists(
+    st.builds(
+        Claim,
+        st.integers(1, 99),
+        st.sampled_from([5.0, 6.0, 10.0, 13.0, 16.0, 20.0, 32.0, 63.0]),
+        st.integers(0, 9),
+        st.booleans(),
+        st.booleans(),
+    ),
+    max_size=8,
+    unique_by=lambda claim: claim.evse,
+)
+
+
+@given(st.floats(0, 200), CLAIMS)
+def test_nobody_gets_too_much_and_nothing_is_wasted(limit_a, claims):
+    result = share(limit_a, claims)
+    assert set(result) == {claim.evse for claim in claims}
+    assert sum(result.values()) <= limit_a + 1e-9
+    able = [claim for claim in claims if claim.max_a >= 6]
+    for claim in claims:
+        assert result[claim.evse] == 0 or 6 <= result[claim.evse] <= claim.max_a
+    served = [claim for claim in able if result[claim.evse]]
+    assert len(served) == min(len(able), int(limit_a // 6))
+    wanted = sum(claim.max_a for claim in served)
+    if served and limit_a >= 6:
+        assert sum(result.values()) >= min(limit_a, wanted) - 0.1 * len(served) - 1e-6
+    for claim in able:
+        if not result[claim.evse]:
+            assert all((other.resting, other.order) <= (claim.resting, claim.order) for other in served)
+
+
+@given(st.integers(6, 200), st.integers(1, 6))
+def test_equals_get_equal_shares(limit_a, count):
+    result = share(limit_a, [Claim(number, 32.0, number) for number in range(1, count + 1)])
+    shares = {value for value in result.values() if value}
+    assert max(shares) - min(shares) < 0.2
+
+
+def test_a_table_of_shares():
+    one, two, three = Claim(1, 32, 1), Claim(2, 32, 2), Claim(3, 32, 3)
+    assert share(32, [one]) == {1: 32}
+    assert share(32, [one, two]) == {1: 16, 2: 16}
+    assert share(16, [one, two, three]) == {1: 8, 2: 8, 3: 0}
+    assert share(11, [two, one]) == {1: 11, 2: 0}
+    assert share(5.9, [one]) == {1: 0}
+    assert share(32, [Claim(1, 10, 1), two]) == {1: 10, 2: 22}
+    assert share(32, [Claim(1, 32, 1, asking=False), two]) == {1: 6, 2: 26}
+    assert share(10, [Claim(1, 32, 1, asking=False, resting=True), two]) == {1: 0, 2: 10}
+
+
+def charge(world, *numbers):
+    for number in numbers:
+        world.plug(number)
+        world.run(3)
+        world.tap(f"CARD000{number}")
+        world.run(3)
+
+
+def permits(world):
+    return {number: outlet.permit.current_a if outlet.permit else 0.0 for number, outlet in world.outlets.items()}
+
+
+def test_vehicles_come_and_go():
+    world = World(config(evses=3, feed_a=32.0))
+    world.run(1)
+    charge(world, 1)
+    assert permits(world) == {1: 32, 2: 0, 3: 0}
+    charge(world, 2)
+    assert permits(world) == {1: 16, 2: 16, 3: 0}
+    lowered = [
+        effect.message.evse for effect in world.log if isinstance(effect, Send) and isinstance(effect.message, Permit)
+    ]
+    assert lowered.index(1, 1) < lowered.index(2)
+    charge(world, 3)
+    assert sum(permits(world).values()) <= 32
+    assert min(permits(world).values()) > 10
+    world.unplug(1)
+    world.run(5)
+    assert permits(world) == {1: 0, 2: 16, 3: 16}
+
+
+def test_who_came_first_charges_when_it_does_not_suffice_for_all():
+    world = World(config(evses=2, feed_a=10.0))
+    world.run(1)
+    charge(world, 1, 2)
+    world.run(10)
+    assert permits(world) == {1: 10, 2: 0}
+    assert world.status(2) == "SuspendedEVSE"
+    assert world.reasons(2)[0] == "waiting_for_share"
+    world.outlets[1].wants = False  # full
+    world.run(30)
+    assert permits(world) == {1: 10, 2: 0}
+    world.run(40)
+    assert permits(world) == {1: 0, 2: 10}
+    assert world.sent(Withdraw)[-1].evse == 1
+    world.unplug(2)
+    world.run(5)
+    assert permits(world) == {1: 10, 2: 0}
+
+
+def test_a_resting_vehicle_keeps_the_minimum_and_gets_its_share_when_it_asks():
+    world = World(config(evses=2, feed_a=20.0))
+    world.run(1)
+    charge(world, 1, 2)
+    assert permits(world) == {1: 10, 2: 10}
+    world.outlets[1].wants = False
+    world.run(3)
+    assert permits(world) == {1: 6, 2: 14}
+    world.run(100)
+    assert permits(world) == {1: 6, 2: 14}
+    world.outlets[1].wants = True
+    world.run(3)
+    assert permits(world) == {1: 10, 2: 10}
+
+
+def test_the_cable_limits():
+    world = World(config(evses=2, feed_a=32.0))
+    world.run(1)
+    original = world.outlets[1].observation
+    world.outlets[1].observation = lambda now: __import__("dataclasses").replace(original(now), cable_a=13)
+    charge(world, 1, 2)
+    assert permits(world) == {1: 13, 2: 19}
