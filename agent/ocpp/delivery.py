@@ -111,7 +111,7 @@ class Delivery:
                 return None
             self._resume_at = None
         try:
-            return self._next_call()
+            return self._next_call(now)
         except Exception as error:  # noqa: BLE001 (whatever the disk does, the tunnel stays up)
             self._journal_failed(error, now)
             return None
@@ -131,7 +131,7 @@ class Delivery:
 
     # ---- sending ----
 
-    def _next_call(self) -> Call | None:
+    def _next_call(self, now: float) -> Call | None:
         if self._unmarked is not None:
             record, receipt = self._unmarked
             self._mark(record, receipt)
@@ -142,19 +142,19 @@ class Delivery:
                     self._exhausted = True
                     return None
             record = self._batch[0]
-            call = self._call(record)
+            call = self._call(record, now)
             if call is not None:
                 self._flying = record
                 return call
             self._batch.popleft()
         return None
 
-    def _call(self, record: PendingRecord) -> Call | None:
+    def _call(self, record: PendingRecord, now: float) -> Call | None:
         number = self._journal.network_transaction(record.event.transaction)
         try:
             rendered = self._renderer.render(record.event, record.utc_s, number)
         except (ValueError, TypeError, ArithmeticError) as error:
-            self.unsendable(record, str(error))
+            self._set_aside(record, f"cannot be sent: {error}", now)
             return None
         if rendered is None:
             self._journal.delivered(record.seq)
@@ -178,14 +178,9 @@ class Delivery:
         if record is not None:
             self._drop_from_batch(record)
             try:
-                self.unsendable(record, str(error))
+                self._set_aside(record, f"cannot be sent: {error}", now)
             except Exception as failure:  # noqa: BLE001 (as in next_call)
                 self._journal_failed(failure, now)
-
-    def unsendable(self, record: PendingRecord, why: str) -> None:
-        """Park a record that this OCPP version cannot say."""
-        LOGGER.error("record %d cannot be sent and was set aside: %s", record.seq, why)
-        self._journal.park(record.seq, f"cannot be sent: {why}"[:500])
 
     # ---- answers ----
 
@@ -232,8 +227,7 @@ class Delivery:
         try:
             tries = self._journal.attempt_failed(record.seq, why[:500])
             if tries >= self._settings.integer("OCPPCommCtrlr.MessageAttempts"):
-                LOGGER.error("record %d was refused %d times and is set aside: %s", record.seq, tries, ascii(why[:200]))
-                self._journal.park(record.seq, why[:500])
+                self._set_aside(record, why, now)
                 self._drop_from_batch(record)
                 return
         except Exception as error:  # noqa: BLE001 (as in next_call)
@@ -242,11 +236,16 @@ class Delivery:
         # OCPP 1.6 §3.7.2
         self._resume_at = now + self._settings.integer("OCPPCommCtrlr.MessageAttemptInterval") * tries
 
+    def _set_aside(self, record: PendingRecord, why: str, now: float) -> None:
+        text = f"record {record.seq} leaves the line and stays on the books: {why[:200]!a}"
+        self._quiet.log("set_aside", now, text, logging.ERROR)
+        self._journal.park(record.seq, why[:500])
+
     def _drop_from_batch(self, record: PendingRecord) -> None:
         if self._batch and self._batch[0].seq == record.seq:
             self._batch.popleft()
 
     def _journal_failed(self, error: Exception, now: float) -> None:
-        self._quiet.warning("journal", now, f"the journal failed, delivery waits: {type(error).__name__}: {error}")
+        self._quiet.log("journal", now, f"the journal failed, delivery waits: {type(error).__name__}: {error}")
         self._batch.clear()
         self._resume_at = now + JOURNAL_RETRY_S

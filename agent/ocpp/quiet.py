@@ -16,7 +16,7 @@ class QuietLog:
         self._last: dict[str, float] = {}
         self._left_out: dict[str, int] = {}
 
-    def warning(self, kind: str, now: float, text: str) -> None:
+    def log(self, kind: str, now: float, text: str, level: int = logging.WARNING) -> None:
         """Log ``text`` unless this ``kind`` was logged within the interval. ``kind`` comes from a closed set."""
         last = self._last.get(kind)
         if last is not None and now - last < self._interval_s:
@@ -24,4 +24,4 @@ class QuietLog:
             return
         self._last[kind] = now
         more = self._left_out.pop(kind, 0)
-        self._logger.warning("%s%s", text, f" (and {more} more like it since the last line)" if more else "")
+        self._logger.log(level, "%s%s", text, f" (and {more} more like it since the last line)" if more else "")

@@ -137,6 +137,8 @@ class Rpc:
         """Calls in a row that the peer left without any answer."""
         self.mute = False
         """Leave the peer's requests without an answer (OCPP 1.6 §4.2: registration rejected)."""
+        self.closing = False
+        """Send no further call; the connection is about to be closed. Reset by ``lost``."""
         self._schemas = schemas
         self._codes = codes
         self._offered = frozenset(offered)
@@ -173,6 +175,11 @@ class Rpc:
         """No call is open or waiting."""
         return self._open is None and not self._queue
 
+    @property
+    def calm(self) -> bool:
+        """No call is open."""
+        return self._open is None
+
     def advance(self, now: float) -> None:
         """End what has run out of time, and send the next call when none is open."""
         if self._open is not None and now >= self._deadline:
@@ -182,7 +189,7 @@ class Rpc:
             if call.takes_late_answer:
                 self._expired.append(call)
             call.done(Outcome(Result.TIMED_OUT), now)
-        while self._open is None and self._queue:
+        while self._open is None and self._queue and not self.closing:
             call = heapq.heappop(self._queue)[2]
             if call.expires_at is not None and now >= call.expires_at:
                 self.counters["expired"] += 1
@@ -200,6 +207,7 @@ class Rpc:
         """The connection is gone: end every call, forget every request and frame."""
         self._connection += 1
         self.unanswered = 0
+        self.closing = False
         self._outbox.clear()
         self._requests.clear()
         self._expired.clear()
@@ -226,7 +234,7 @@ class Rpc:
             message = frames.parse(data)
         except FrameError as error:
             self.counters[error.kind] += 1
-            self._quiet.warning(error.kind, now, f"the network sent a frame that cannot be read: {error}")
+            self._quiet.log(error.kind, now, f"the network sent a frame that cannot be read: {error}")
             if error.message_id and not self.mute:
                 self._outbox.append(frames.error_text(error.message_id, self._codes.format_violation, str(error)))
             return None
@@ -269,7 +277,7 @@ class Rpc:
         code, why = self._objection(message)
         if code:
             self.counters["refused_request"] += 1
-            self._quiet.warning("refused_request", now, f"refused a request of the network: {code}: {why}")
+            self._quiet.log("refused_request", now, f"refused a request of the network: {code}: {why}")
             self._outbox.append(frames.error_text(message.message_id, code, why))
             return None
         request = Request(message.message_id, message.action, message.payload, self._connection)
@@ -296,7 +304,7 @@ class Rpc:
             call, late = next((c for c in self._expired if c.message_id == message.message_id), None), True
         if call is None:
             self.counters["answer_to_nothing"] += 1
-            self._quiet.warning("answer_to_nothing", now, "the network answered what was not asked (any more)")
+            self._quiet.log("answer_to_nothing", now, "the network answered what was not asked (any more)")
             return
         self.unanswered = 0
         if late:
@@ -312,13 +320,11 @@ class Rpc:
         if isinstance(message, IncomingError):
             self.counters["call_error"] += 1
             text = f"the network refused {call.action}: {message.code!r}: {message.description!r}"
-            self._quiet.warning("call_error", now, text)
+            self._quiet.log("call_error", now, text)
             return Outcome(Result.REFUSED, code=message.code, description=message.description, late=late)
         violation = self._schemas.response(call.action, message.payload)
         if violation is not None:
             self.counters["invalid_answer"] += 1
-            self._quiet.warning(
-                "invalid_answer", now, f"the network's answer to {call.action} is not valid: {violation}"
-            )
+            self._quiet.log("invalid_answer", now, f"the network's answer to {call.action} is not valid: {violation}")
         payload = message.payload if isinstance(message.payload, dict) else {}
         return Outcome(Result.ANSWERED, payload, violation, late=late)

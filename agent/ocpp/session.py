@@ -41,16 +41,23 @@ class Session(Protocol):
     def state(self) -> UplinkState: ...
     @property
     def proved(self) -> bool:
-        """The network has answered on this connection, so the next reconnect may be quick."""
+        """Registered, and the network has answered on this connection: the next reconnect may be quick."""
 
     @property
     def drop_reason(self) -> str:
         """Why the connection must be dropped; empty when it need not."""
 
     @property
+    def calm(self) -> bool:
+        """No call of ours waits for its answer."""
+
+    @property
     def frames_waiting(self) -> int: ...
     def take_frame(self) -> str | None: ...
     def connected(self, now: float) -> None: ...
+    def closing(self) -> None:
+        """Begin nothing new on this connection: it is about to be closed."""
+
     def lost(self, now: float) -> None: ...
     def receive(self, data: str | bytes, now: float) -> None: ...
     def advance(self, now: float) -> None:

@@ -44,6 +44,12 @@ MAX_FRAMES_WAITING = 64
 
 NORMAL_CLOSURE = 1000
 
+LEAVING = "the agent is leaving"
+BY_COMMAND = "offline by command"
+
+LAST_ANSWER_S = 1.0
+"""How long a connection that we close ourselves waits for the answer to the call that is open."""
+
 
 class Tunnel:
     """Call everything from the thread of the event loop that runs ``run``."""
@@ -64,6 +70,7 @@ class Tunnel:
         """Cuts a back-off short."""
         self._frames_ready = asyncio.Event()
         self._frames_gone = asyncio.Event()
+        self._received = asyncio.Event()
         self._timer_moved = asyncio.Event()
         self._ping_changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,7 +90,12 @@ class Tunnel:
             if not self._config.ocpp.url:
                 await asyncio.Event().wait()
             while True:
-                await self._one_connection()
+                try:
+                    await self._one_connection()
+                except Exception:
+                    # No fault of ours or of the station's may leave a charge point without its network.
+                    LOGGER.exception("the uplink failed in an unforeseen way and starts again")
+                    await asyncio.sleep(next(self._waits))
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -94,7 +106,7 @@ class Tunnel:
             return
         self._wanted = wanted
         self._waits = self._fresh_waits()
-        self._end_reason = "offline by command" if not wanted else ""
+        self._end_reason = BY_COMMAND if not wanted else ""
         self._wake_up.set()
         self._timer_moved.set()
 
@@ -172,9 +184,9 @@ class Tunnel:
             self._sessions[subprotocol] = new_session(subprotocol, self._surroundings)
         session = self._sessions[subprotocol]
         self._session, self._connection = session, connection
-        LOGGER.info("connected to the network by %s", subprotocol)
+        self._quiet.log("open", self._now(), f"connected to the network by {subprotocol}", logging.INFO)
         tasks: list[asyncio.Task[str]] = []
-        reason = "the agent is leaving"
+        reason = LEAVING
         try:
             session.connected(self._now())
             self._stirred()
@@ -199,6 +211,11 @@ class Tunnel:
     async def _end(
         self, connection: ClientConnection, session: Session, tasks: list[asyncio.Task[str]], reason: str
     ) -> None:
+        if reason in (LEAVING, BY_COMMAND):
+            # An answer that is on its way spares the network the same message a second time.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_ANSWER_S):
+                    await self._last_answer(session)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -217,6 +234,12 @@ class Tunnel:
         self._failed(reason)
         session.lost(self._now())
 
+    async def _last_answer(self, session: Session) -> None:
+        session.closing()
+        while not session.calm:
+            self._received.clear()
+            await self._received.wait()
+
     # ---- the four tasks of a connection; each returns why it ended ----
 
     async def _read(self, connection: ClientConnection, session: Session) -> str:
@@ -225,6 +248,7 @@ class Tunnel:
             if LOGGER.isEnabledFor(logging.DEBUG):
                 LOGGER.debug("< %s", masked(data))
             session.receive(data, self._now())
+            self._received.set()
             self._stirred()
             while session.frames_waiting > MAX_FRAMES_WAITING:
                 self._frames_gone.clear()
@@ -253,7 +277,7 @@ class Tunnel:
                 abort(connection)
                 return session.drop_reason
             if not self._wanted:
-                return "offline by command"
+                return BY_COMMAND
             wake = session.next_wake()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(None if wake is None else max(0.0, wake - self._now())):
@@ -299,9 +323,11 @@ class Tunnel:
             self._ping_changed.set()
 
     def _failed(self, why: str) -> None:
-        # Command and exit are no errors, but worth a line.
         self._last_error = "" if self._end_reason else why
-        self._quiet.warning(why[:40], self._now(), f"uplink: {self._end_reason or why}")
+        # Going offline by command, or leaving, is no fault.
+        expected = bool(self._end_reason) or why == LEAVING
+        level = logging.INFO if expected else logging.WARNING
+        self._quiet.log("expected" if expected else "failed", self._now(), f"uplink: {why}", level)
 
     def _note_state(self) -> None:
         session = self._session
@@ -309,7 +335,7 @@ class Tunnel:
         if state is UplinkState.ACCEPTED:
             self._last_error = ""
         if state is not self._report.state:
-            LOGGER.info("uplink is %s", state.value)
+            self._quiet.log(state.value, self._now(), f"uplink is {state.value}", logging.INFO)
             self._report = UplinkReport(state, self._clock.now().utc_s, self._last_error)
         elif self._last_error != self._report.last_error:
             self._report = UplinkReport(state, self._report.since_utc_s, self._last_error)

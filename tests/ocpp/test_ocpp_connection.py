@@ -345,3 +345,54 @@ def test_leaving_is_bounded_even_if_the_network_is_dead() -> None:
             over.set()
 
     asyncio.run(main())
+
+
+PKI = Path(__file__).parent / "pki"
+
+
+def tls_server() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(PKI / "server.pem", PKI / "server.key")
+    return context
+
+
+def test_tls_with_the_roots_of_the_configuration() -> None:
+    async def main() -> None:
+        async with server(answer, ssl=tls_server()) as url:
+            secure = url.replace("ws:", "wss:")
+            async with Rig(secure, ca_file=PKI / "ca.pem") as rig:
+                await rig.until(lambda: rig.tunnel.report().state is UplinkState.ACCEPTED)
+            with pytest.raises(ConnectError, match="certificate was refused"):
+                await open_connection(Ocpp(url=secure), "CP1", ["ocpp1.6"])
+            other_name = secure.replace("127.0.0.1", "127.0.0.2")
+            with pytest.raises(ConnectError):
+                await open_connection(Ocpp(url=other_name, ca_file=PKI / "ca.pem"), "CP1", ["ocpp1.6"])
+
+    asyncio.run(main())
+
+
+def test_tls_towards_a_server_that_has_none() -> None:
+    async def main() -> None:
+        async with server(answer) as url:
+            with pytest.raises(ConnectError):
+                await open_connection(Ocpp(url=url.replace("ws:", "wss:")), "CP1", ["ocpp1.6"])
+
+    asyncio.run(main())
+
+
+def test_a_station_that_breaks_within_a_call_back_does_not_end_the_uplink(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with server(answer) as url:
+            rig = Rig(url)
+
+            def explode() -> None:
+                rig.station.on = {}
+                raise RuntimeError("boom")
+
+            rig.station.on = {"uplink_changed": explode}
+            async with rig:
+                await rig.until(lambda: rig.station.told("uplink_changed")[1:])
+                await rig.until(lambda: rig.tunnel.report().state is UplinkState.ACCEPTED)
+
+    asyncio.run(main())
+    assert "boom" in caplog.text

@@ -103,6 +103,10 @@ class Session16:
         return ""
 
     @property
+    def calm(self) -> bool:
+        return self._rpc.calm
+
+    @property
     def frames_waiting(self) -> int:
         return self._rpc.frames_waiting
 
@@ -112,6 +116,9 @@ class Session16:
     def connected(self, now: float) -> None:
         self._proved = False
         self._step(now, lambda: self._connected(now))
+
+    def closing(self) -> None:
+        self._rpc.closing = True
 
     def lost(self, now: float) -> None:
         was_online = self.state is UplinkState.ACCEPTED
@@ -176,6 +183,8 @@ class Session16:
 
     def _offer(self, now: float) -> bool:
         """Queue the next message of our own making that is due; False when there is none."""
+        if self._rpc.closing:
+            return False
         if self._boot.due(now):
             payload = boot_notification(self._config.station, f"evse-agent {__version__}")
             self._rpc.mute = False
@@ -213,14 +222,14 @@ class Session16:
         try:
             return self._rpc.submit(call)
         except InvalidPayloadError as error:
-            self._quiet.warning("invalid", self._around.now(), f"a message of our own was not sent: {error}")
+            self._quiet.log("invalid", self._around.now(), f"a message of our own was not sent: {error}")
             return False
 
     def _noted(self, done: Callable[[Outcome, float], None], outcome: Outcome, now: float) -> None:
         """Any answer shows that the network is alive; what the owner of the call makes of it comes first."""
         done(outcome, now)
         if outcome.result in _ANSWERS:
-            self._proved = True
+            self._proved = self._proved or self.state is UplinkState.ACCEPTED
             self._heartbeat.traffic(now)
             self._delivery.proved_alive(now)
 
@@ -272,7 +281,7 @@ class Session16:
     def _network_time(self, text: Any) -> None:
         utc_s = read_time(text)
         if utc_s is None or not EARLIEST_PLAUSIBLE_UTC_S <= utc_s <= LATEST_PLAUSIBLE_UTC_S:
-            self._quiet.warning("time", self._around.now(), f"the network's time {str(text)[:40]!a} was not taken")
+            self._quiet.log("time", self._around.now(), f"the network's time {str(text)[:40]!a} was not taken")
             return
         self._station.network_time(utc_s)
 
