@@ -7,6 +7,7 @@ meter's register stood before and after. Nothing the product says about itself g
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 TIME_TOLERANCE_S = 1.0
+METER_LOG_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def lived(directory: Path, deeds: Sequence[Deed]) -> list[Charge]:
     charges = []
     for deed in deeds:
         board = _events(directory / f"board{deed.evse}.jsonl")
-        meter = [e for e in _events(directory / f"meter{deed.evse}.jsonl") if "register_wh" in e]
+        meter = directory / f"meter{deed.evse}.jsonl"
         closed = next(e for e in board if e["event"] == "contacts_closed" and e["wall_s"] >= deed.allowed_from_s)
         opened = [
             e
@@ -73,11 +75,27 @@ def lived(directory: Path, deeds: Sequence[Deed]) -> list[Charge]:
                 closed["wall_s"],
                 opened["wall_s"],
                 deed.ended_by_s,
-                [e for e in meter if e["mono_s"] <= closed["mono_s"]][-1]["register_wh"],
-                next(e for e in meter if e["mono_s"] >= opened["mono_s"])["register_wh"],
+                [e for e in _registered(meter) if e["mono_s"] <= closed["mono_s"]][-1]["register_wh"],
+                _register_after(meter, opened["mono_s"]),
             )
         )
     return charges
+
+
+def _registered(path: Path) -> list[dict[str, Any]]:
+    return [entry for entry in _events(path) if "register_wh" in entry]
+
+
+def _register_after(path: Path, mono_s: float) -> int:
+    """Where the register stood after that moment; waits for the meter's log to come to it."""
+    deadline = time.monotonic() + METER_LOG_WAIT_S
+    while True:
+        later = [entry for entry in _registered(path) if entry["mono_s"] >= mono_s]
+        if later:
+            return int(later[0]["register_wh"])
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"{path}: the meter was not read after the contacts opened")
+        time.sleep(0.1)
 
 
 def compare(charges: Sequence[Charge], ledger: dict[str, Any]) -> list[Row]:

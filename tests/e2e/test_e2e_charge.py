@@ -24,7 +24,7 @@ def test_a_car_charges_and_the_books_agree_to_the_wh(new_site: SiteFactory, boar
     site = new_site(board=board)
     site.start()
     start = site.plug_and_tap(TOKEN)
-    site.wait_energy(100)
+    site.wait_energy(40)
     stop = site.tap_and_leave(TOKEN)
     assert site.complaints([Deed(1, TOKEN, start, stop)]) == []
     assert len(site.csms.ledger()["transactions"]) == 1
@@ -39,7 +39,7 @@ def test_two_evses_charge_at_once_and_share_the_feed(new_site: SiteFactory) -> N
     site.charger.wait_for(
         lambda s: all(0 < e["offered_a"] <= 16.01 for e in s["evses"]), "the feed is shared between both"
     )
-    site.wait_energy(50, 2)
+    site.wait_energy(30, 2)
     deeds = [
         Deed(1, TOKEN, first, site.tap_and_leave(TOKEN, 1)),
         Deed(2, OTHER, second, site.tap_and_leave(OTHER, 2)),
