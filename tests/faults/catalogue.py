@@ -1,0 +1,17 @@
+"""All attacks, in the order of the report. Each module of attacks offers ``ATTACKS``; only this list names the modules."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from tests.faults.attack import Attack
+
+MODULES: tuple[str, ...] = ()
+
+
+def attacks() -> tuple[Attack, ...]:
+    """Return every attack there is."""
+    found: list[Attack] = []
+    for name in MODULES:
+        found += import_module(f"tests.faults.{name}").ATTACKS
+    return tuple(found)
