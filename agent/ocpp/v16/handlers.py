@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -11,8 +10,6 @@ from agent.ocpp.v16.configuration import Configuration
 from agent.ocpp.v16.times import carries
 from agent.station.commands import AvailabilityAnswer, RemoteStart, ResetKind, SettingAnswer
 from agent.station.tokens import Token
-
-LOGGER = logging.getLogger(__name__)
 
 Payload = dict[str, Any]
 Reply = Payload | Coroutine[Any, Any, Payload]
@@ -28,8 +25,13 @@ class Handlers:
         configuration: Configuration,
         evses: frozenset[int],
         registered: Callable[[], bool],
+        note: Callable[[str], None],
     ) -> None:
-        """``registered()``: a boot was accepted; before that no remote start or stop is allowed (§4.2)."""
+        """``registered()``: a boot was accepted; before that no remote start or stop is allowed (§4.2).
+
+        ``note(text)`` writes to a log that cannot be flooded.
+        """
+        self._note = note
         self._station = station
         self._journal = journal
         self._configuration = configuration
@@ -69,7 +71,7 @@ class Handlers:
             return {"status": SettingAnswer.NOT_SUPPORTED.value}
         objection = self._configuration.objection(key, payload["value"])
         if objection:
-            LOGGER.warning("refused a change of configuration: %s", ascii(objection))
+            self._note(f"refused a change of configuration: {objection!a}")
             return {"status": SettingAnswer.REJECTED.value}
         answer = self._station.set_setting(key.setting, payload["value"].strip())
         if answer is SettingAnswer.ACCEPTED and key.reboot:

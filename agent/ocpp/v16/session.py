@@ -70,6 +70,7 @@ class Session16:
             Configuration(settings, len(evses), all_cables),
             evses,
             lambda: self.state is UplinkState.ACCEPTED,
+            lambda text: self._quiet.log("request", surroundings.now(), text),
         )
         self._rpc = Rpc(
             Schemas("v16"),
