@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 SOURCES := agent hal simulators tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint format types coverage check clean distclean install
+.PHONY: help setup demo test bench faults lint format types coverage check clean distclean install
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -44,6 +44,9 @@ test: $(STAMP) ## run all tests
 bench: $(STAMP) ## measure reaction, start-up, memory, CPU and journal; a table and build/bench.json
 	@mkdir -p build
 	@$(PY) -m tests.bench
+
+faults: $(STAMP) ## attack the offline buffer: the whole campaign (hours), or one with ATTACK=name
+	@$(PY) -m tests.faults $(if $(ATTACK),--attack $(ATTACK)) $(if $(FORM),--form $(FORM))
 
 lint: $(STAMP) ## check style and formatting
 	@$(PY) -m ruff check $(SOURCES)

@@ -58,8 +58,8 @@ def _run(attack: Attack, form: str) -> tuple[Outcome, float]:
 
 def _words(outcome: Outcome, form: str, as_hoped: bool) -> str:
     figures = (
-        f"{outcome.trials} trials, {outcome.transactions} transactions, {outcome.lost} lost, {outcome.doubled} doubled, "
-        f"{outcome.wrong} wrong, {outcome.closed} closed that should be open"
+        f"{outcome.trials} trials, {outcome.transactions} transactions, {outcome.lost} lost, "
+        f"{outcome.doubled} doubled, {outcome.wrong} wrong, {outcome.closed} closed that should be open"
     )
     if form == "control":
         return f"{figures} – {'fails as it should' if as_hoped else 'DOES NOT FAIL: the attack sees nothing'}"

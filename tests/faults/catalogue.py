@@ -1,4 +1,4 @@
-"""All attacks, in the order of the report. Each module of attacks offers ``ATTACKS``; only this list names the modules."""
+"""All attacks, in the order of the report. A module of attacks offers ``ATTACKS``; only this list names the modules."""
 
 from __future__ import annotations
 
