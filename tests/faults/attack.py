@@ -1,7 +1,7 @@
 """What an attack on the books is, and what came of it.
 
-Every attack has three forms. ``full`` is the campaign's (``make faults``); ``short`` is its little sister that runs
-with the tests; ``control`` is the same attack with the protection taken away, which must not end clean: it shows that the
+Every attack has three forms. ``full`` is the campaign's (``make faults``). ``short`` is its little sister, run with
+the tests. ``control`` is the same attack with the protection taken away and must not end clean: it shows that the
 attack can see a loss at all.
 """
 
