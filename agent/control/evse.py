@@ -199,8 +199,8 @@ class EvseControl:
             (
                 self.permits.limit(now),
                 ("cable", cable.limit_a()),
-                ("temperature", self.guards.temperature.limit_a(hardware_a)),
                 ("hardware", hardware_a),
+                ("temperature", self.guards.temperature.limit_a(hardware_a)),
             )
         )
 
@@ -229,7 +229,7 @@ class EvseControl:
         steady = Pilot.F if fault_pilot is FaultPilot.F or self._shows_unavailable(fault_pilot) else Pilot.X1
         self.wake_up.update(sequence.pilot is Pilot.PWM and state is PilotState.B, now)
         if ready or sequence.closed:
-            self.wake_up.reset()
+            self.wake_up.served()
         self._asleep = self.wake_up.asleep(now)
         waking = self.wake_up.steady_pct(now)
         offer_hold = holds[0].value if holds else ""
@@ -269,8 +269,9 @@ class EvseControl:
             holds.append(Hold.NO_PERMIT)
         elif lease is Lease.EXPIRED:
             holds.append(Hold.LEASE_EXPIRED)
-        elif not self.limit_a >= MIN_OFFER_A and guards.cable.known:
-            holds.append(Hold.LIMIT_BELOW_MINIMUM)
+        elif not self.limit_a >= MIN_OFFER_A:
+            # A cable that is not known (yet) sets a limit of 0, and is a check that has not passed.
+            holds.append(Hold.LIMIT_BELOW_MINIMUM if guards.cable.known else Hold.CHECKS_PENDING)
         sequence = self.sequence
         steady = not sequence.closed and guards.contactor.open_for_sure and sequence.pilot is not Pilot.PWM
         if sequence.pilot is Pilot.PWM:
@@ -282,8 +283,7 @@ class EvseControl:
             holds.append(Hold.PHASE_SWITCH)
         unknown = guards.plugged is None and not waking
         unsettled = self._settled_at is None or now < self._settled_at
-        cable_gone = guards.plugged is True and not guards.cable.known and not sequence.closed
-        if unknown or unsettled or cable_gone:
+        if (unknown or unsettled) and Hold.CHECKS_PENDING not in holds:
             holds.append(Hold.CHECKS_PENDING)
         return holds
 

@@ -56,35 +56,55 @@ class Ports:
     meter_device: DeviceState | None = None
     meter: Any = None
     reader_device: DeviceState | None = None
+    _pilot: Callable[[], Any] | None = field(init=False)
+    _contactor: Callable[[], Any] | None = field(init=False)
+    _proximity: Callable[[], Any] | None = field(init=False)
+    _lock: Callable[[], Any] | None = field(init=False)
+    _residual: Callable[[], Any] | None = field(init=False)
+    _temperatures: Callable[[], Any] | None = field(init=False)
+    _emergency_stop: Callable[[], Any] | None = field(init=False)
+    _board: Callable[[], Any] | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        def reads(kind: PortKind, method: str) -> Callable[[], Any] | None:
+            return getattr(self.unit, method) if kind in self.kinds else None
+
+        # Looked up once: this is read up to a hundred times a second.
+        self._pilot = reads(PortKind.CONTROL_PILOT, "pilot")
+        self._contactor = reads(PortKind.CONTACTOR, "contactor")
+        self._proximity = reads(PortKind.PROXIMITY_PILOT, "proximity")
+        self._lock = reads(PortKind.CABLE_LOCK, "lock")
+        self._residual = reads(PortKind.RESIDUAL_CURRENT_MONITOR, "residual_current")
+        self._temperatures = reads(PortKind.TEMPERATURE_SENSOR, "temperatures")
+        self._emergency_stop = reads(PortKind.EMERGENCY_STOP, "emergency_stop")
+        self._board = reads(PortKind.BOARD, "board")
 
     def read(self, now: float) -> EvseInputs:
         """Collect the readings. A port that raises makes its device fail, never the loop."""
-        unit, kinds = self.unit, self.kinds
-
-        def look(kind: PortKind, method: str) -> Any:
-            if kind not in kinds or self.board_device.failure:
-                return None
-            return _guarded(self.board_device, getattr(unit, method), now)
-
-        pilot = look(PortKind.CONTROL_PILOT, "pilot")
-        board = self.board_device
-        health = _guarded(board, lambda: board.device.health(now), now)
-        reader = self.reader_device
-        reader_health = None if reader is None else _guarded(reader, lambda: reader.device.health(now), now)
-        return EvseInputs(
-            pilot=pilot,
-            contactor=look(PortKind.CONTACTOR, "contactor"),
-            proximity=look(PortKind.PROXIMITY_PILOT, "proximity"),
-            lock=look(PortKind.CABLE_LOCK, "lock"),
-            residual_current=look(PortKind.RESIDUAL_CURRENT_MONITOR, "residual_current"),
-            meter=None if self.meter_device is None else _guarded(self.meter_device, self.meter.meter, now),
-            temperatures=look(PortKind.TEMPERATURE_SENSOR, "temperatures") or (),
-            emergency_stop=look(PortKind.EMERGENCY_STOP, "emergency_stop"),
-            board=look(PortKind.BOARD, "board"),
-            trouble=board.failure,
-            unhealthy="" if health is None or health.ok else health.detail or "the board is not well",
-            reader_trouble="" if reader_health is None or reader_health.ok else reader_health.detail or "not well",
-        )
+        device, meter = self.board_device, self.meter_device
+        reader_ill = "" if self.reader_device is None else _illness(self.reader_device, now)
+        meter_reading = None
+        if meter is not None and not meter.failure:
+            meter_reading = _guarded(meter, self.meter.meter, now)
+        if device.failure:
+            return EvseInputs(meter=meter_reading, trouble=device.failure, reader_trouble=reader_ill)
+        try:
+            return EvseInputs(
+                pilot=None if self._pilot is None else self._pilot(),
+                contactor=None if self._contactor is None else self._contactor(),
+                proximity=None if self._proximity is None else self._proximity(),
+                lock=None if self._lock is None else self._lock(),
+                residual_current=None if self._residual is None else self._residual(),
+                meter=meter_reading,
+                temperatures=() if self._temperatures is None else self._temperatures(),
+                emergency_stop=None if self._emergency_stop is None else self._emergency_stop(),
+                board=None if self._board is None else self._board(),
+                unhealthy=_illness(device, now),
+                reader_trouble=reader_ill,
+            )
+        except Exception as error:  # noqa: BLE001 (no driver may stop the loop; the EVSE goes to its safe state)
+            _note_failure(device, error, now)
+            return EvseInputs(meter=meter_reading, trouble=device.failure, reader_trouble=reader_ill)
 
     def write(self, out: EvseOutputs, now: float) -> None:
         """Command the hardware: what opens goes first, what closes last."""
@@ -123,10 +143,20 @@ def _guarded(state: DeviceState, call: Callable[[], Any], now: float) -> Any:
     """Call into a driver; what it raises makes the device fail and is logged once."""
     try:
         return call()
-    except Exception as error:
-        if state.fail(error, now):
-            log.error("%s", state.failure, exc_info=True)
+    except Exception as error:  # noqa: BLE001 (no driver may stop the loop; the EVSE goes to its safe state)
+        _note_failure(state, error, now)
         return None
+
+
+def _note_failure(state: DeviceState, error: Exception, now: float) -> None:
+    if state.fail(error, now):
+        log.error("%s", state.failure, exc_info=True)
+
+
+def _illness(state: DeviceState, now: float) -> str:
+    """Return what a device says is wrong with it; empty when it is well."""
+    health = _guarded(state, lambda: state.device.health(now), now)
+    return "" if health is None or health.ok else health.detail or f"{state.device.name} is not well"
 
 
 @dataclass(slots=True)

@@ -10,13 +10,14 @@ from hal.values import ResidualCurrentReading, SelfTest
 class SelfTestControl:
     """Asks for the test and judges its result. A pass holds until the contactor has been closed, for a day at most."""
 
-    __slots__ = ("_asked_at", "_failed", "_passed_at", "_pending", "running_until")
+    __slots__ = ("_asked_at", "_failed", "_passed_at", "_pending", "_repeat_from", "running_until")
 
     def __init__(self) -> None:
         self._asked_at: float | None = None
         self._passed_at: float | None = None
         self._failed = ""
         self._pending = False
+        self._repeat_from = float("-inf")
         self.running_until = float("-inf")
         """End of the last time that a test was seen or asked to run: trips until then are the test's own."""
 
@@ -44,7 +45,14 @@ class SelfTestControl:
         self, reading: ResidualCurrentReading | None, may_run: bool, now: float
     ) -> tuple[bool, Condition | None]:
         """Return whether to start the test now, and its failure. ``may_run``: contactor open for sure, pilot known."""
-        if reading is None or reading.self_test is SelfTest.UNSUPPORTED:
+        if reading is None or (reading.self_test is SelfTest.NOT_RUN and self._asked_at is None):
+            self._passed_at = None  # the monitor was reset or lost: what it once passed counts no more (row 31)
+        if reading is None:
+            self._asked_at = None
+            return False, Condition(self._failed) if self._failed else None
+        if reading.self_test is SelfTest.UNSUPPORTED:
+            self._failed = ""
+            self._asked_at = None
             return False, None
         if reading.self_test is SelfTest.RUNNING:
             self.running_until = now
@@ -59,11 +67,14 @@ class SelfTestControl:
             self._passed_at = None
         start = False
         due = self._pending or self._passed_at is None or now - self._passed_at >= SELF_TEST_INTERVAL_S
-        if self._asked_at is None and may_run and due and not self._failed:
-            self._asked_at = now
+        if self._asked_at is None and may_run and due and not self._failed and not reading.tripped:
+            self._asked_at = self._repeat_from = now
             self.running_until = now
             self._pending = False
             start = True
+        elif self._asked_at is not None and reading.self_test is SelfTest.NOT_RUN and now - self._repeat_from >= 1.0:
+            self._repeat_from = now  # the request was lost, or the monitor was reset meanwhile
+            start = may_run
         return start, Condition(self._failed) if self._failed else None
 
     def _judge(self, reading: ResidualCurrentReading, now: float) -> None:

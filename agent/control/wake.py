@@ -9,16 +9,23 @@ from hal.values import PILOT_F_PCT, PILOT_X1_PCT
 class WakeUp:
     """Once per offer: after 30 s in B2 without C, state F for 4 s, x1, then the offer again."""
 
-    __slots__ = ("_b2_since", "_f_until", "_used_at")
+    __slots__ = ("_b2_since", "_f_until", "_served", "_used_at")
 
     def __init__(self) -> None:
         self._b2_since: float | None = None
         self._f_until: float | None = None
         self._used_at: float | None = None
+        self._served = False
 
     def reset(self) -> None:
-        """The offer ended, or the vehicle asked for energy or left."""
+        """The offer ended, or the vehicle left: the next offer may wake it once."""
         self._b2_since = self._f_until = self._used_at = None
+        self._served = False
+
+    def served(self) -> None:
+        """The vehicle asked for energy: it has understood the offer, and may rest in B2 as long as it likes."""
+        self.reset()
+        self._served = True
 
     def steady_pct(self, now: float) -> float | None:
         """Return the steady pilot of a wake-up that runs, None when none does."""
@@ -32,7 +39,7 @@ class WakeUp:
 
     def update(self, in_b2: bool, now: float) -> None:
         """``in_b2``: PWM is on and the vehicle is in B."""
-        if not in_b2:
+        if not in_b2 or self._served:
             return
         self._f_until = None
         if self._b2_since is None:

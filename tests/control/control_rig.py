@@ -51,7 +51,9 @@ MEASURED = replace(SOCKET, ports=BOARD_PORTS - {PortKind.BOARD})
 class Rig:
     """``vehicle`` is the letter that the vehicle puts on the pilot; everything else does what it should until told."""
 
-    def __init__(self, settings: EvseSettings = SOCKET, vehicle: str = "A", **changes: Any) -> None:
+    def __init__(
+        self, settings: EvseSettings = SOCKET, vehicle: str = "A", *, keep_history: bool = True, **changes: Any
+    ) -> None:
         self.settings = replace(settings, **changes)
         self.now = START_S
         self.core = EvseControl(self.settings, self.now)
@@ -93,6 +95,8 @@ class Rig:
         self.high_v: float | None = None
         self.closed_times: list[float] = []
         self.opened_times: list[float] = []
+        self.stepped = False
+        self.keep_history = keep_history
         self.history: list[tuple[float, EvseOutputs]] = []
 
     # ---- doing ------------------------------------------------------------------------------------------------
@@ -118,7 +122,9 @@ class Rig:
         if self.out.contactor != was_closed:
             (self.closed_times if self.out.contactor else self.opened_times).append(self.now)
         self.reports += self.out.reports
-        self.history.append((self.now, self.out))
+        self.stepped = True
+        if self.keep_history:
+            self.history.append((self.now, self.out))
         self._obey(self.out)
         return self.out
 
@@ -233,7 +239,7 @@ class Rig:
         )
 
     def _pilot(self, board: bool) -> PilotReading:
-        steady_f = self.f and self.history != []
+        steady_f = self.f and self.stepped
         if board:
             letter = "F" if steady_f and self.vehicle != "E" else self.vehicle
             return PilotReading(self.board_heard_at, PilotState(letter))
