@@ -96,6 +96,10 @@ class Delivery:
         """Something was appended to the journal."""
         self._exhausted = False
 
+    def reread(self) -> None:
+        """What is known of the journal's records (their true time) may have changed."""
+        self._batch.clear()
+
     def next_wake(self) -> float | None:
         """When ``next_call`` may have something again, in monotonic seconds; None: when woken."""
         if self._flying is not None or self._doubtful is not None or self._resume_at is None:

@@ -309,6 +309,32 @@ def test_a_flood_of_requests_does_not_fill_the_memory() -> None:
     asyncio.run(main())
 
 
+def test_a_peer_that_asks_and_never_reads_is_dropped() -> None:
+    async def main() -> None:
+        connections = 0
+        over = asyncio.Event()
+
+        async def handler(connection: ServerConnection) -> None:
+            nonlocal connections
+            connections += 1
+            if connections > 1:
+                await answer(connection)
+                return
+            await connection.send(json.dumps([3, json.loads(await connection.recv())[1], BOOTED]))
+            connection.transport.pause_reading()
+            with contextlib.suppress(ConnectionClosed):
+                for number in itertools.count():
+                    await connection.send(f'[2,"r{number}","GetConfiguration",{{}}]')
+            await over.wait()
+
+        async with server(handler) as url, Rig(url, ping_s=1, ping_timeout_s=1.0) as rig:
+            await rig.until(lambda: connections == 2)
+            await rig.until(lambda: rig.tunnel.report().state is UplinkState.ACCEPTED)
+            over.set()
+
+    asyncio.run(main())
+
+
 def test_one_byte_at_a_time() -> None:
     async def main() -> None:
         async def handler(connection: ServerConnection) -> None:

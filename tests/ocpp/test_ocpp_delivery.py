@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -72,6 +73,16 @@ def test_nothing_to_do_until_woken() -> None:
     assert line.delivery.next_call(0.0) is None
     line.delivery.wake()
     assert line.delivery.next_call(0.0) is not None
+
+
+def test_a_clock_put_right_reaches_what_was_read_ahead() -> None:
+    line = Line()
+    line.journal.session("tx-1")
+    line.answer()
+    row = line.journal.rows[2]
+    line.journal.rows[2] = replace(row, utc_s=row.utc_s + 3600)
+    line.delivery.reread()
+    assert line.next().payload["meterValue"][0]["timestamp"] == "2026-09-21T15:13:22.000Z"
 
 
 def test_refusals_wait_longer_each_time_and_then_step_aside() -> None:

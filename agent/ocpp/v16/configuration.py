@@ -33,8 +33,6 @@ class ConfigurationKey:
     setting: str = ""
     value: str = ""
     writable: bool = True
-    reboot: bool = False
-    """A change takes force with the next start."""
 
     def problem(self, text: str) -> str:
         """Say what is wrong with a value for this key: the rule and the remedy; empty when nothing is."""

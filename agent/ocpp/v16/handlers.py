@@ -73,10 +73,7 @@ class Handlers:
         if objection:
             self._note(f"refused a change of configuration: {objection!a}")
             return {"status": SettingAnswer.REJECTED.value}
-        answer = self._station.set_setting(key.setting, payload["value"].strip())
-        if answer is SettingAnswer.ACCEPTED and key.reboot:
-            answer = SettingAnswer.REBOOT_REQUIRED
-        return {"status": answer.value}
+        return {"status": self._station.set_setting(key.setting, payload["value"].strip()).value}
 
     def _clear_cache(self, _payload: Payload) -> Payload:
         """§5.4"""

@@ -143,6 +143,8 @@ class Session16:
         self._step(now, lambda: None)
 
     def next_wake(self) -> float | None:
+        if self._rpc.closing:
+            return self._rpc.next_wake()
         times = [self._rpc.next_wake(), self._boot.next_wake()]
         if self.state is UplinkState.ACCEPTED and not self._beating:
             times.append(self._heartbeat.next_at())
@@ -285,6 +287,7 @@ class Session16:
             self._quiet.log("time", self._around.now(), f"the network's time {str(text)[:40]!a} was not taken")
             return
         self._station.network_time(utc_s)
+        self._delivery.reread()
 
     def _beat_answered(self, outcome: Outcome, _now: float) -> None:
         self._beating = False
