@@ -65,6 +65,10 @@ def reasons(evse: Evse, site: Site, limit_a: float, asking: bool, control_gone: 
         found.append(Reason("resetting", "the station is about to restart", "wait a minute"))
     if evse.connected is False:
         found.append(Reason("not_plugged", "no vehicle is connected", "plug the cable in"))
+    if evse.connected is None:
+        found.append(
+            Reason("vehicle_unknown", "the pilot has not told yet whether a vehicle is there", "wait a few seconds")
+        )
     found += _session_reasons(evse, limit_a, asking)
     if evse.running is not None and evse.connected:
         found += [Reason(hold.value, *_HOLDS[hold]) for hold in evse.holds if hold in _HOLDS]

@@ -61,11 +61,13 @@ class Session:
     def mark(self) -> Hashable:
         """What decides whether the document must be written anew; its register and time alone do not."""
         return (
+            self.order,
             self.phase,
             self.token,
             self.trigger,
             self.authorised,
             self.group,
+            self.remote_start_id,
             self.transaction,
             self.state,
             self.refused,
