@@ -96,6 +96,34 @@ class ControlMachine(RuleBasedStateMachine):
             self.tick({"A": 60, "B": 420, "C": 80}[letter])
         rig.current_a = current_a
 
+    @rule(how=st.sampled_from(("withdraw", "limit", "service", "hot", "lease", "meter")), ticks=st.integers(550, 1300))
+    def a_running_charge_is_stopped(self, how: str, ticks: int) -> None:
+        """And the vehicle ignores it, unless another rule says otherwise later."""
+        rig = self.rig
+        if not rig.closed:
+            self.a_charge_begins(16.0, True)
+        if how == "withdraw":
+            self.the_agent_withdraws()
+        elif how == "limit":
+            self.grant(5.0, 3, 60.0)
+        elif how == "service":
+            self.the_agent_sets_operative(False)
+        elif how == "hot":
+            rig.temperature_c = 76.0
+        elif how == "lease":
+            self.grant(10.0, 3, 0.5)
+        else:
+            rig.meter_silent = True
+        self.tick(ticks)
+        rig.meter_silent = False
+
+    @rule(end=st.sampled_from("ABDE"), ticks=st.integers(1, 20))
+    def the_vehicle_ends_a_running_charge(self, end: str, ticks: int) -> None:
+        if not self.rig.closed:
+            self.a_charge_begins(16.0, True)
+        self.rig.vehicle = end
+        self.tick(ticks)
+
     # ---- agent ------------------------------------------------------------------------------------------------
 
     @rule(
