@@ -58,7 +58,9 @@ class Evse:
     unclear_since: float | None = None
     report: StatusReport | None = None
     """As told to the network last."""
-    changed_at: float | None = None
+    change: StatusReport | None = None
+    """A newer one that has to last a while before it is told."""
+    changed_at: float = 0.0
     saved: Hashable = None
     """Mark of the session's document as written last."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.link.messages import Hold
+from agent.station.commands import ConnectorStatus
 from agent.station.evse import Evse
 from agent.station.limits import MINIMUM_A
 from agent.station.session import Phase
@@ -72,9 +73,8 @@ def reasons(evse: Evse, site: Site, limit_a: float, asking: bool, control_gone: 
     found += _session_reasons(evse, limit_a, asking)
     if evse.running is not None and evse.connected:
         found += [Reason(hold.value, *_HOLDS[hold]) for hold in evse.holds if hold in _HOLDS]
-        known = {Hold.FAULT, Hold.EMERGENCY_STOP, Hold.INOPERATIVE, Hold.NOT_PLUGGED, *_HOLDS}
-        if Hold.NO_PERMIT in evse.holds and evse.share_a > 0 and not set(evse.holds) & known:
-            found.append(Reason("no_permit", "the permit is on its way", "wait a second"))
+        if not found and evse.status is not ConnectorStatus.CHARGING:
+            found.append(Reason("pending", "permit and checks are on their way", "wait a few seconds"))
     return found
 
 

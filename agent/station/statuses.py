@@ -141,12 +141,12 @@ class Statuses:
                 continue  # nothing is known yet
             report = self.report(evse)
             if evse.report is not None and _same(evse.report, report):
-                evse.changed_at = None
+                evse.change = None
                 continue
-            if evse.changed_at is None or evse.report is None:
-                evse.changed_at = site.now
+            if evse.change is None or not _same(evse.change, report):
+                evse.change, evse.changed_at = report, site.now
             if evse.report is None or site.now - evse.changed_at >= self._minimum_s:
-                evse.report, evse.changed_at = report, None
+                evse.report, evse.change = report, None
                 site.emit(ReportStatus(report))
                 self._note_state(evse)
 
@@ -157,7 +157,7 @@ class Statuses:
                 site.control_lost_at + CONTROL_GRACE_S
                 if site.control_lost_at is not None and site.now - site.control_lost_at < CONTROL_GRACE_S
                 else None,
-                *(evse.changed_at + self._minimum_s for evse in site.evses.values() if evse.changed_at is not None),
+                *(evse.changed_at + self._minimum_s for evse in site.evses.values() if evse.change is not None),
                 *(
                     evse.unclear_since + UNCLEAR_S
                     for evse in site.evses.values()
