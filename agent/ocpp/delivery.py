@@ -8,6 +8,9 @@ OCPP 1.6 §3.7.2: after a CALLERROR or a time-out wait TransactionMessageRetryIn
 TransactionMessageAttempts tries go on with the next. Two things go further than its text. What used up its tries is
 parked, never destroyed. And a time-out only counts as a try when the network proves alive right after it (the session
 sends a heartbeat to learn that): a dead link must not use up tries. A lost connection never counts.
+
+A durable write takes as long as many a round trip. So the next record is on its way to the network while the one before
+is written down as delivered (``settle``): a crash in between sends two records again instead of one, under their ids.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from agent.station.tokens import TokenInfo
 
 LOGGER = logging.getLogger(__name__)
 
-BATCH = 8
+BATCH = 16
 """Records read ahead."""
 
 JOURNAL_RETRY_S = 5.0
@@ -71,8 +74,13 @@ class Delivery:
         settings: Settings,
         renderer: Renderer,
         started: Callable[[str, TokenInfo], None],
+        overlap: bool = False,
     ) -> None:
-        """``started(transaction, info)`` is called after the network took note of a start."""
+        """``started(transaction, info)`` is called after the network took note of a start.
+
+        ``overlap``: the caller calls ``settle`` once the next message is sent; otherwise each answer is settled at once.
+        """
+        self._overlap = overlap
         self._journal = journal
         self._settings = settings
         self._renderer = renderer
@@ -80,7 +88,10 @@ class Delivery:
         self._batch: deque[PendingRecord] = deque()
         self._flying: PendingRecord | None = None
         self._doubtful: PendingRecord | None = None
-        self._unmarked: tuple[PendingRecord, Receipt] | None = None
+        self._unmarked: list[tuple[PendingRecord, Receipt]] = []
+        """Answered, and not yet written down. Never sent again by this process, whatever the disk does."""
+        self._stuck = False
+        """The last try to write them down failed."""
         self._resume_at: float | None = None
         self._exhausted = False
         self._quiet = QuietLog(LOGGER)
@@ -104,7 +115,7 @@ class Delivery:
         """When ``next_call`` may have something again, in monotonic seconds; None: when woken."""
         if self._flying is not None or self._doubtful is not None or self._resume_at is None:
             return None
-        return self._resume_at if self._unmarked is not None or not self._exhausted else None
+        return self._resume_at if self._unmarked or not self._exhausted else None
 
     def next_call(self, now: float) -> Call | None:
         """Return the next record's call when it is due. Ask only while no other call is open."""
@@ -136,11 +147,11 @@ class Delivery:
     # ---- sending ----
 
     def _next_call(self, now: float) -> Call | None:
-        if self._unmarked is not None:
-            record, receipt = self._unmarked
-            self._mark(record, receipt)
+        if self._stuck or len(self._unmarked) > 1:
+            self._mark()
         while not self._exhausted:
             if not self._batch:
+                self._mark()  # or they would be read again
                 self._batch.extend(self._journal.pending(BATCH))
                 if not self._batch:
                     self._exhausted = True
@@ -154,7 +165,7 @@ class Delivery:
         return None
 
     def _call(self, record: PendingRecord, now: float) -> Call | None:
-        number = self._journal.network_transaction(record.event.transaction)
+        number = self._number(record.event.transaction)
         try:
             rendered = self._renderer.render(record.event, record.utc_s, number)
         except (ValueError, TypeError, ArithmeticError) as error:
@@ -175,6 +186,12 @@ class Delivery:
             record.message_id,
             takes_late_answer=True,
         )
+
+    def _number(self, transaction: str) -> int | None:
+        for record, receipt in self._unmarked:
+            if record.event.transaction == transaction and receipt.number is not None:
+                return receipt.number
+        return self._journal.network_transaction(transaction)
 
     def refused_by_ourselves(self, error: ValueError, now: float) -> None:
         """The call last returned broke its schema, so it was not sent."""
@@ -210,21 +227,33 @@ class Delivery:
         if self._batch and self._batch[0].seq == record.seq:
             self._batch.popleft()
             self._resume_at = None
-        # From here on it must not be sent again, even if the disk refuses to note that for a while.
-        self._unmarked = (record, receipt)
+        self._unmarked.append((record, receipt))
+        if not self._overlap:
+            self.settle(now)
+
+    def settle(self, now: float) -> None:
+        """Write down what the network has answered."""
+        if self._stuck:
+            return  # tried again when it is time
         try:
-            self._mark(record, receipt)
+            self._mark()
         except Exception as error:  # noqa: BLE001 (as in next_call)
             self._journal_failed(error, now)
 
-    def _mark(self, record: PendingRecord, receipt: Receipt) -> None:
+    def _mark(self) -> None:
+        if not self._unmarked:
+            return
+        self._stuck = True
         with self._journal.write():
-            if receipt.number is not None:
-                self._journal.set_network_transaction(record.event.transaction, receipt.number)
-            self._journal.delivered(record.seq)
-        self._unmarked = None
-        if receipt.info is not None and isinstance(record.event, TransactionStarted):
-            self._started(record.event.transaction, receipt.info)
+            for record, receipt in self._unmarked:
+                if receipt.number is not None:
+                    self._journal.set_network_transaction(record.event.transaction, receipt.number)
+                self._journal.delivered(record.seq)
+        self._stuck = False
+        marked, self._unmarked = self._unmarked, []
+        for record, receipt in marked:
+            if receipt.info is not None and isinstance(record.event, TransactionStarted):
+                self._started(record.event.transaction, receipt.info)
 
     def _failed(self, record: PendingRecord, why: str, now: float) -> None:
         self._doubtful = None

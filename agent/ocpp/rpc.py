@@ -161,7 +161,9 @@ class Rpc:
         violation = self._schemas.request(call.action, call.payload)
         if violation is not None:
             raise InvalidPayloadError(f"{call.action}: {violation}")
-        if len(self._queue) >= MAX_QUEUED:
+        # Whatever else waits in line must not keep a driver from being authorised.
+        most = MAX_QUEUED if call.priority > Priority.AUTHORISE else 2 * MAX_QUEUED
+        if len(self._queue) >= most:
             self.counters["queue_full"] += 1
             return False
         if not call.message_id:

@@ -63,6 +63,9 @@ class Session(Protocol):
     def advance(self, now: float) -> None:
         """Do what time or a change of state has made due."""
 
+    def settle(self, now: float) -> None:
+        """All frames are on their way: do what can be done while the network thinks."""
+
     def next_wake(self) -> float | None: ...
     def authorise(self, request: int, token: Token, now: float) -> None: ...
     def report_status(self, report: StatusReport, now: float) -> None: ...

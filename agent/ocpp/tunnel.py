@@ -228,6 +228,7 @@ class Tunnel:
                 await connection.close(code)
         except (TimeoutError, ConnectionClosed, OSError):
             abort(connection)
+        session.settle(self._now())
         self._session = self._connection = None
         if session.proved:
             self._waits = self._fresh_waits()
@@ -260,6 +261,9 @@ class Tunnel:
             if frame is None:
                 self._frames_gone.set()
                 self._frames_ready.clear()
+                session.settle(self._now())
+                if session.frames_waiting:
+                    continue
                 await self._frames_ready.wait()
                 continue
             if LOGGER.isEnabledFor(logging.DEBUG):

@@ -24,14 +24,14 @@ TIMED_OUT = Outcome(Result.TIMED_OUT)
 
 
 class Line:
-    def __init__(self, attempts: int = 3, interval_s: int = 60) -> None:
+    def __init__(self, attempts: int = 3, interval_s: int = 60, overlap: bool = False) -> None:
         self.journal = FakeJournal()
         self.settings = Settings()
         self.settings.set("OCPPCommCtrlr.MessageAttempts", str(attempts))
         self.settings.set("OCPPCommCtrlr.MessageAttemptInterval", str(interval_s))
         self.starts: list[tuple[str, TokenInfo]] = []
         self.delivery = Delivery(
-            self.journal, self.settings, Renderer16(), lambda name, info: self.starts.append((name, info))
+            self.journal, self.settings, Renderer16(), lambda name, info: self.starts.append((name, info)), overlap
         )
 
     def next(self, now: float = 0.0) -> Call:
@@ -204,6 +204,35 @@ def test_a_failing_disk_neither_kills_nor_doubles() -> None:
     assert line.starts == [("tx-1", TokenInfo(TokenStatus.ACCEPTED))]
 
 
+def test_the_next_goes_out_before_the_last_is_written_down() -> None:
+    line = Line(overlap=True)
+    line.journal.session("tx-1")
+    line.answer()
+    assert line.journal.done == []
+    second = line.next()
+    assert second.payload["transactionId"] == 41
+    line.delivery.settle(0.0)
+    assert (line.journal.done, line.journal.writes) == ([1], 1)
+    assert line.starts == [("tx-1", TokenInfo(TokenStatus.ACCEPTED))]
+    second.done(Outcome(Result.ANSWERED, {}), 0.0)
+    third = line.next()
+    third.done(Outcome(Result.ANSWERED, {}), 0.0)
+    assert line.delivery.next_call(0.0) is None
+    assert (line.journal.done, line.journal.writes) == ([1, 2, 3], 2)
+
+
+def test_no_more_than_two_are_unwritten() -> None:
+    line = Line(overlap=True)
+    for number in range(4):
+        line.journal.session(f"tx-{number}")
+    for sent in range(1, 13):
+        line.answer()
+        assert len(line.journal.done) >= sent - 2
+    line.delivery.lost()
+    line.delivery.settle(0.0)
+    assert line.journal.done == list(range(1, 13))
+
+
 def test_a_failing_disk_while_reading() -> None:
     line = Line()
     line.journal.session("tx-1")
@@ -223,14 +252,16 @@ def test_a_payload_that_breaks_its_schema_steps_aside() -> None:
     assert line.next().message_id == "message-2"
 
 
-networks = st.lists(st.sampled_from(["answer", "refuse", "time out", "dead", "lose", "late", "disk"]), max_size=60)
+networks = st.lists(
+    st.sampled_from(["answer", "refuse", "time out", "dead", "lose", "late", "disk", "settle"]), max_size=60
+)
 
 
 @hypothesis_settings(deadline=None)
-@given(networks, st.integers(1, 4), st.integers(0, 60))
-def test_nothing_is_lost_nothing_is_passed(events: list[str], attempts: int, interval_s: int) -> None:
+@given(networks, st.integers(1, 4), st.integers(0, 60), st.booleans())
+def test_nothing_is_lost_nothing_is_passed(events: list[str], attempts: int, interval_s: int, overlap: bool) -> None:
     """Whatever the network does: each record ends delivered or parked, in order, and delivered ones stay delivered."""
-    line = Line(attempts, interval_s)
+    line = Line(attempts, interval_s, overlap)
     for number in range(3):
         line.journal.session(f"tx-{number}")
     now = 0.0
@@ -242,6 +273,9 @@ def test_nothing_is_lost_nothing_is_passed(events: list[str], attempts: int, int
     }
     for event in events:
         now += 300.0
+        if event == "settle":
+            line.delivery.settle(now)
+            continue
         if event == "late":
             if last is not None:
                 last.done(Outcome(Result.ANSWERED, ANSWER, late=True), now)

@@ -32,6 +32,7 @@ EVENTS = (
     + ["refuse", "garbage", "empty answer", "twice", "unasked", "pending", "rejected"]
     + ["wait"] * 3
     + ["silence", "cut", "session", "authorise", "status", "command", "odd command", "offline spell"]
+    + ["settle", "settle", "disk"]
 )
 
 
@@ -158,6 +159,11 @@ class World:
             self.collect()
         elif event == "command":
             self.send([2, f"r{self.now}", "GetConfiguration", {}])
+        elif event == "settle":
+            self.session.settle(self.now)
+            self.collect()
+        elif event == "disk":
+            self.journal.broken = None if self.journal.broken else OSError(28, "No space left on device")
         elif event == "odd command":
             self.send([2, f"r{self.now}", "Reset", {"type": "Warm"}])
 
@@ -179,10 +185,13 @@ def test_any_network(events: list[str]) -> None:
         if event == "unasked" and world.open is not None and world.open[0][1] == "message-1":
             continue
         world.happen(event)
+    world.journal.broken = None
     # The network comes to its senses: everything is told, and every question has had its answer.
     for _ in range(2000):
         world.answer()
         if world.open is None:
+            world.session.settle(world.now)
+            world.collect()
             if world.session.state is UplinkState.ACCEPTED and set(world.journal.rows) == set(world.journal.parked):
                 break
             world.wait(200)

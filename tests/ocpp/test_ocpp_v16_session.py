@@ -60,6 +60,7 @@ class Talk:
 
     def reply(self, call: list[Any], payload: dict[str, Any]) -> None:
         self.session.receive(json.dumps([3, call[1], payload]), self.now)
+        self.session.settle(self.now)
 
     def ask(self, action: str, payload: dict[str, Any]) -> None:
         self.session.receive(json.dumps([2, "r1", action, payload]), self.now)
@@ -273,17 +274,16 @@ def test_one_heartbeat_a_day_whatever_the_traffic() -> None:
     talk = Talk()
     talk.online()
     beats = 0
-    for hour in range(50):
-        for _ in range(30):
-            talk.pass_s(120)
-            for frame in talk.sent():
-                beats += frame[2] == "Heartbeat"
-                talk.reply(frame, {"currentTime": NOW_TEXT} if frame[2] == "Heartbeat" else {})
-            status = ConnectorStatus.PREPARING if hour % 2 else ConnectorStatus.AVAILABLE
-            talk.station.status[1] = status
-            talk.session.report_status(talk.station.report(1), talk.now)
-            for frame in talk.sent():
-                talk.reply(frame, {})
+    for step in range(50 * 30):
+        talk.pass_s(120)
+        for frame in talk.sent():
+            beats += frame[2] == "Heartbeat"
+            talk.reply(frame, {"currentTime": NOW_TEXT} if frame[2] == "Heartbeat" else {})
+        status = ConnectorStatus.PREPARING if step % 2 else ConnectorStatus.AVAILABLE
+        talk.station.status[1] = status
+        talk.session.report_status(talk.station.report(1), talk.now)
+        for frame in talk.sent():
+            talk.reply(frame, {})
     assert beats == 2
 
 

@@ -78,7 +78,7 @@ class Session16:
             self._handlers.actions,
             lambda: float(settings.integer("OCPPCommCtrlr.MessageTimeout")),
         )
-        self._delivery = Delivery(surroundings.journal, settings, Renderer16(), self._start_answered)
+        self._delivery = Delivery(surroundings.journal, settings, Renderer16(), self._start_answered, overlap=True)
         self._reported: dict[int, tuple[str, ...]] = {}
         self._beating = False
         self._busy = False
@@ -142,6 +142,9 @@ class Session16:
     def advance(self, now: float) -> None:
         self._step(now, lambda: None)
 
+    def settle(self, now: float) -> None:
+        self._step(now, lambda: self._delivery.settle(now))
+
     def next_wake(self) -> float | None:
         if self._rpc.closing:
             return self._rpc.next_wake()
@@ -156,7 +159,8 @@ class Session16:
         self._step(now, lambda: self._authorise(request, token, now))
 
     def report_status(self, report: StatusReport, now: float) -> None:
-        self._step(now, lambda: self._report(report))
+        if self._reported.get(report.evse) != _key(report):
+            self._step(now, lambda: self._report(report))
 
     def report_meter(self, evse: int, at_utc_s: float, samples: tuple[SampledValue, ...], now: float) -> None:
         rendered = meter_values(evse, at_utc_s, samples)
