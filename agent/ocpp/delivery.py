@@ -78,7 +78,7 @@ class Delivery:
     ) -> None:
         """``started(transaction, info)`` is called after the network took note of a start.
 
-        ``overlap``: the caller calls ``settle`` once the next message is sent; otherwise each answer is settled at once.
+        ``overlap``: the caller calls ``settle`` once the next message is sent; else each answer is settled at once.
         """
         self._overlap = overlap
         self._journal = journal
