@@ -12,7 +12,7 @@ from hal.values import ContactorReading
 class ContactorWatch:
     """Compares feedback with the command. Without feedback it sees nothing, and says so by ``open_for_sure``."""
 
-    __slots__ = ("_stuck", "_welded", "closed", "has_feedback")
+    __slots__ = ("_stuck", "_welded", "closed", "has_feedback", "known")
 
     def __init__(self) -> None:
         self._welded = Persistence()
@@ -20,19 +20,28 @@ class ContactorWatch:
         self.has_feedback = False
         self.closed: bool | None = None
         """By feedback; None where there is none."""
+        self.known = False
+        """What can be known of the contacts is known now; False while the board is silent."""
 
     def update(
-        self, reading: ContactorReading | None, commanded_closed: bool, commanded_at: float, now: float
+        self,
+        reading: ContactorReading | None,
+        alive: bool,
+        commanded_closed: bool,
+        commanded_at: float,
+        now: float,
     ) -> dict[FaultCode, Condition]:
-        """Return what is wrong. ``commanded_at``: when the present command was first given."""
-        self.closed = None if reading is None else reading.closed
+        """Return what is wrong. ``alive``: the reading is no older than its board's silence may be;
+        ``commanded_at``: when the present command was first given."""
+        self.known = alive
+        self.closed = None if reading is None or not alive else reading.closed
         self.has_feedback = self.closed is not None
         found: dict[FaultCode, Condition] = {}
         settled_s = now - commanded_at
         # iec61851.md §4: must read open ~1 s after each opening, and before each close.
-        if self._welded.held(self.closed is True and not commanded_closed, now, WELD_CHECK_S) or (
-            self.closed is True and not commanded_closed and settled_s >= WELD_CHECK_S
-        ):
+        # A reading from before the command proves nothing: the board may have fallen silent with it.
+        contradicts = self.closed is True and not commanded_closed and reading is not None and reading.at > commanded_at
+        if self._welded.held(contradicts, now, FEEDBACK_S / 2) and settled_s >= WELD_CHECK_S:
             found[FaultCode.CONTACTOR_WELDED] = Condition("contactor reads closed after the open command")
         if self._stuck.held(
             self.closed is False and commanded_closed and settled_s >= FEEDBACK_S / 2, now, FEEDBACK_S / 2
@@ -43,4 +52,4 @@ class ContactorWatch:
     @property
     def open_for_sure(self) -> bool:
         """The feedback, where there is one, reads open."""
-        return self.closed is not True
+        return self.known and self.closed is not True

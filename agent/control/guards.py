@@ -18,8 +18,6 @@ from agent.control.timing import METER_STALE_S, PILOT_FAULT_S, STARTUP_GRACE_S, 
 from agent.link.messages import FaultCode
 from hal.values import MeterReading, PilotState
 
-OFF_BAND = (PilotState.E, PilotState.INVALID)
-
 
 class Guards:
     """Detectors and what they know. ``update`` is called once per step, before anything is decided."""
@@ -52,7 +50,9 @@ class Guards:
         found = self.board.update(inputs, now)
         flag = found.pop(FaultCode.RESIDUAL_CURRENT, None)
         self._look_at_pilot(inputs, sequence, found, now)
-        found.update(self.contactor.update(inputs.contactor, sequence.closed, sequence.switched_at, now))
+        found.update(
+            self.contactor.update(inputs.contactor, self.board.alive, sequence.closed, sequence.switched_at, now)
+        )
         found.update(self._supply.update(inputs.meter, now))
         unplugged = self.plugged is False
         offering = sequence.closed or sequence.pilot is Pilot.PWM
@@ -94,7 +94,9 @@ class Guards:
             self.plugged = False if state is PilotState.A else None
         # State F that nobody commanded is as wrong as E; right after a change of the pilot it is only late.
         odd_f = state is PilotState.F and sequence.pilot is not Pilot.F and now - sequence.pilot_since >= PILOT_FAULT_S
-        if self._off_band.held(state in OFF_BAND or odd_f, now, 0.0 if odd_f else PILOT_FAULT_S) and state is not None:
+        # At −12 V a vehicle without a diode reads outside every band: that is the diode's fault, not the pilot's.
+        off_band = state is PilotState.E or (state is PilotState.INVALID and sequence.pilot is not Pilot.F)
+        if self._off_band.held(off_band or odd_f, now, 0.0 if odd_f else PILOT_FAULT_S) and state is not None:
             found[FaultCode.PILOT] = Condition(f"control pilot reads {state.value}")
         if stale:
             found[FaultCode.PILOT] = Condition("the control pilot is no longer measured")

@@ -73,15 +73,18 @@ class Loop:
             if state.failure:
                 state.recover(now)
                 stepped.update(state.evses)
-        for fd in readable:
+        self._step(stepped, now)
+        for fd in readable:  # the agent comes after what the hardware asked for
             if fd not in by_fd and fd != self._wake_fd:
                 self._server.on_readable(fd, now)
-        stepped.update(self._dispatcher.take_touched())
-        for evse in stepped:
-            active = self._dispatcher.step(evse, now)
-            self._schedule(evse, ACTIVE_TICK_S if active else IDLE_TICK_S, now)
+        self._step(self._dispatcher.take_touched(), now)
         self._dispatcher.house_keeping(now)
         self._watch_over_itself(late_s, readable, now)
+
+    def _step(self, evses: set[int], now: float) -> None:
+        for evse in evses:
+            active = self._dispatcher.step(evse, now)
+            self._schedule(evse, ACTIVE_TICK_S if active else IDLE_TICK_S, now)
 
     def _watched(self) -> dict[int, DeviceState]:
         watched: dict[int, DeviceState] = {}

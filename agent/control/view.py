@@ -40,6 +40,14 @@ def indication_of(evse: EvseControl, wished: Indication | None) -> Indication:
     return Indication.SUSPENDED if evse.sequence.pilot is Pilot.PWM else Indication.PREPARING
 
 
+def _contactor(evse: EvseControl) -> bool | None:
+    """By feedback where there is one, else as commanded; None while the board is silent."""
+    watch = evse.guards.contactor
+    if watch.has_feedback:
+        return watch.closed
+    return evse.sequence.closed if watch.known else None
+
+
 def observe(evse: EvseControl, inputs: EvseInputs, now: float) -> Observation:
     """Return the whole truth about the EVSE after a step."""
     guards, sequence, permit = evse.guards, evse.sequence, evse.permits.permit
@@ -60,7 +68,7 @@ def observe(evse: EvseControl, inputs: EvseInputs, now: float) -> Observation:
         duty_pct=evse.duty_pct,
         offered_a=evse.offered_a,
         phases=evse.phase_switch.phases,
-        contactor_closed=guards.contactor.closed if guards.contactor.has_feedback else sequence.closed,
+        contactor_closed=_contactor(evse),
         locked=evse.lock.locked,
         cable_a=evse.cable_a(),
         permit_serial=permit.serial if permit is not None and lease is not Lease.EXPIRED else 0,

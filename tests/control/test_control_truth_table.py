@@ -507,6 +507,10 @@ def test_row_27_board_silent() -> None:
     assert took >= 4.9
     assert rig.faulted(FaultCode.BOARD_LOST)
     assert rig.f
+    rig.run(10.0)
+    assert rig.faults == {FaultCode.BOARD_LOST, FaultCode.METER}, "the feedback of a silent board is no weld"
+    assert rig.out.observation is not None
+    assert rig.out.observation.contactor_closed is None
     rig.board_silent = False
     rig.vehicle = "C"
     rig.until("no_faults", 3.0)
