@@ -170,7 +170,7 @@ def test_board_times_from_leaving_c_to_the_first_frame_that_forbids(tmp_path: Pa
 def test_bare_story_counts_what_is_not_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.bench.boards.ANSWER_TIMEOUT_S", 0.05)
     samples = Samples()
-    story = BareStory(Port(tmp_path / "bare"), samples, 1)
+    story = BareStory(Port(tmp_path / "bare"), BARE, samples, 1)
     host = Host(tmp_path / "bare")
     host.say(AllowPowerOn(False))
     end = time.monotonic() + 30.0

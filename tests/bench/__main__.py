@@ -60,7 +60,7 @@ def groups(quick: bool) -> list[Group]:
         ),
     ]
     for row in reaction.ROWS[:2] if quick else reaction.ROWS:
-        evses, seconds, samples = (8, 9.0, 20) if quick else (40, 110.0, 1000)
+        evses, seconds, samples = (8, 9.0, 20) if quick else (24, 190.0 if row.name == "load" else 75.0, 1000)
         measure = partial(reaction.measure, evses=evses, seconds=seconds, samples=samples, row=row)
         found.append(Group(f"reaction_{row.name}", f"Reaction, {row.title}", measure))
     return found

@@ -3,7 +3,9 @@
 Answers whatever arrives with a frame that forbids power, and keeps how late each tick came. It runs beside control,
 under the same load and at the same priority, so that control's figures have something to be compared with.
 
-Run as ``python -m tests.bench.bare_loop PORT PRIORITY``. Ends with SIGTERM, then prints its lateness as JSON.
+Run as ``python -m tests.bench.bare_loop pty|pipe PORT PRIORITY``. Ends with SIGTERM, then prints its lateness as
+JSON. With ``pipe`` the line is a pair of named pipes: the difference is the kernel's tty layer, whose worker runs at
+normal priority and stands in the way of a real serial line as well.
 """
 
 from __future__ import annotations
@@ -24,21 +26,23 @@ from .machine import take_priority
 TICK_S = 0.01
 
 
-def main(port: str, priority: int) -> int:
+def main(kind: str, port: str, priority: int) -> int:
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
-    fd = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    flags = os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK
+    fd = os.open(port if kind == "pty" else f"{port}.in", flags)
+    answer_fd = fd if kind == "pty" else os.open(f"{port}.out", flags)
     answer = frame(encode_to_board(Variant.YETI, AllowPowerOn(False)))
     take_priority(priority)
     gc.collect()
     gc.freeze()
-    os.write(fd, answer)
+    os.write(answer_fd, answer)
     late_ns: list[int] = []
     due = time.monotonic() + TICK_S
     while not ended:
         readable, _, _ = select.select([fd], [], [], max(0.0, due - time.monotonic()))
         if readable and os.read(fd, 4096):
-            os.write(fd, answer)
+            os.write(answer_fd, answer)
         now = time.monotonic()
         if now >= due:
             late_ns.append(int((now - due) * 1e9))
@@ -48,4 +52,4 @@ def main(port: str, priority: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

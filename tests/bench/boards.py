@@ -59,6 +59,7 @@ C_TO_B = "c_to_b"
 PILOT_LOST = "pilot_lost"
 RESIDUAL_CURRENT = "residual_current"
 BARE = "bare"
+BARE_PIPE = "bare_pipe"
 
 
 def wire(message: FromBoard) -> bytes:
@@ -91,6 +92,7 @@ class Port:
 
     def __init__(self, link: Path) -> None:
         self.master, self._slave = os.openpty()
+        self.ask_fd = self.master
         tty.setraw(self._slave)
         os.set_blocking(self.master, False)
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -102,6 +104,16 @@ class Port:
             os.write(self.master, data)
         except BlockingIOError:  # nobody reads yet: as on a UART, it is lost
             termios.tcflush(self._slave, termios.TCIFLUSH)
+
+
+class PipePort:
+    """Two named pipes instead of a pty: what remains without the kernel's tty layer."""
+
+    def __init__(self, prefix: Path) -> None:
+        for suffix in (".in", ".out"):
+            os.mkfifo(f"{prefix}{suffix}")
+        self.master = os.open(f"{prefix}.out", os.O_RDWR | os.O_NONBLOCK)
+        self.ask_fd = os.open(f"{prefix}.in", os.O_RDWR | os.O_NONBLOCK)
 
 
 class Samples:
@@ -251,11 +263,12 @@ class BoardStory:
 
 
 class BareStory:
-    """The same question to the bare loop, which answers any bytes with a frame that forbids."""
+    """The same question to a bare loop, which answers any bytes with a frame that forbids."""
 
-    def __init__(self, port: Port, samples: Samples, seed: int) -> None:
+    def __init__(self, port: Port | PipePort, kind: str, samples: Samples, seed: int) -> None:
         self.port = port
         self.steps = self._tell()
+        self._kind = kind
         self._samples = samples
         self._random = random.Random(seed)
         self._asked_at_ns = 0
@@ -264,7 +277,7 @@ class BareStory:
     def receive(self, data: bytes, at_ns: int) -> None:
         self._heard = True
         if self._asked_at_ns:
-            self._samples.take(BARE, at_ns - self._asked_at_ns)
+            self._samples.take(self._kind, at_ns - self._asked_at_ns)
             self._asked_at_ns = 0
 
     def live(self) -> None:
@@ -275,10 +288,10 @@ class BareStory:
         while True:
             yield self._random.uniform(0.03, 0.06)
             self._asked_at_ns = time.monotonic_ns()
-            os.write(self.port.master, STATE[CpState.B])
+            os.write(self.port.ask_fd, STATE[CpState.B])
             yield (lambda: not self._asked_at_ns), ANSWER_TIMEOUT_S
             if self._asked_at_ns:
-                self._samples.miss(BARE)
+                self._samples.miss(self._kind)
                 self._asked_at_ns = 0
 
 
@@ -338,7 +351,7 @@ class Stage:
 def main(options: dict[str, Any]) -> int:
     """Play, with these options.
 
-    ``ports``: where the boards go; ``bare``: where the bare loop's port goes, or ""; ``kinds``: which stories, dealt
+    ``ports``: where the boards go; ``bare``: where the bare loops' ports go, or ""; ``kinds``: which stories, dealt
     out in turn ([] for a board that only lives); ``seconds``: how long; ``samples``: enough of each kind to end early;
     ``priority``: of this process, which stands for hardware and must not wait for the processor.
     """
@@ -349,7 +362,8 @@ def main(options: dict[str, Any]) -> int:
         for number, link in enumerate(options["ports"])
     ]
     if options["bare"]:
-        stories.append(BareStory(Port(Path(options["bare"])), samples, 99))
+        stories.append(BareStory(Port(Path(options["bare"])), BARE, samples, 98))
+        stories.append(BareStory(PipePort(Path(options["bare"])), BARE_PIPE, samples, 99))
     priority = options["priority"] if take_priority(options["priority"]) else 0
     gc.collect()
     gc.freeze()

@@ -19,7 +19,7 @@ from typing import Any
 from simulators.charger import Charger
 from simulators.csms.process import CsmsProcess
 
-from .boards import BARE, C_TO_B, PILOT_LOST, RESIDUAL_CURRENT
+from .boards import BARE, BARE_PIPE, C_TO_B, PILOT_LOST, RESIDUAL_CURRENT
 from .figures import Figure, percentile, ratio
 from .machine import busy_share, policy_of, progress, real_time_permitted
 from .processes import Crew, MeasureError, line_of
@@ -102,7 +102,8 @@ def _play(
     }
     boards = crew.python("boards", "-m", "tests.bench.boards", json.dumps(options))
     line_of(boards, 30.0, "the boards did not come up")
-    bare = crew.python("bare", "-m", "tests.bench.bare_loop", bare_port, row.priority)
+    bare = crew.python("bare", "-m", "tests.bench.bare_loop", "pty", bare_port, row.priority)
+    crew.python("bare_pipe", "-m", "tests.bench.bare_loop", "pipe", bare_port, row.priority)
     with charger:
         control = charger.start("control")
         if row.loaded:
@@ -116,6 +117,7 @@ def _play(
         progress(f"  {row.name}: control {policy}, {evses} EVSEs" + ("" if row.loaded else f", busy {others:.0%}"))
         result = _result(boards, seconds + 30.0, charger, crew)
         late_ms = _lateness_ms(bare)
+        result["links"] = charger.log("control").count("link: closed")
     return list(_figures(result, late_ms, row, f"control {policy}, {evses} EVSEs"))
 
 
@@ -138,8 +140,7 @@ def _lateness_ms(bare: subprocess.Popen[str]) -> list[float]:
 
 def _figures(result: dict[str, Any], late_ms: list[float], row: Row, note: str) -> Iterator[Figure]:
     found = {kind: [ns / 1e6 for ns in samples] for kind, samples in result["ns"].items()}
-    bare_ms = found.get(BARE, [])
-    bare_p999 = percentile(bare_ms, 99.9)
+    bare_ms, pipe_ms = found.get(BARE, []), found.get(BARE_PIPE, [])
     rows = {
         "c_to_b": found.get(C_TO_B, []),
         "fault": found.get(PILOT_LOST, []) + found.get(RESIDUAL_CURRENT, []),
@@ -148,18 +149,27 @@ def _figures(result: dict[str, Any], late_ms: list[float], row: Row, note: str) 
         raise MeasureError(f"no sample of {', '.join(kind for kind, ms in rows.items() if not ms)} ({row.name})")
     for kind, ms in rows.items():
         name = f"reaction_{row.name}_{kind}"
-        p999 = percentile(ms, 99.9)
+        p99, p999 = percentile(ms, 99), percentile(ms, 99.9)
         yield Figure(f"{name}_p50_ms", percentile(ms, 50), len(ms), note=note)
-        yield Figure(f"{name}_p99_ms", percentile(ms, 99), len(ms))
+        yield Figure(f"{name}_p99_ms", p99, len(ms))
         yield Figure(f"{name}_p999_ms", p999, len(ms), P999_BUDGET_MS if row.promised else None)
         yield Figure(f"{name}_max_ms", max(ms), len(ms), MAX_BUDGET_MS if row.promised else None)
-        yield Figure(f"{name}_p999_to_bare_ratio", ratio(p999, bare_p999), len(ms))
-    unanswered = sum(count for kind, count in result["unanswered"].items() if kind != BARE)
+        yield Figure(f"{name}_p99_to_bare_ratio", ratio(p99, percentile(bare_ms, 99)), len(ms))
+        yield Figure(f"{name}_p999_to_bare_ratio", ratio(p999, percentile(bare_ms, 99.9)), len(ms))
+    unanswered = sum(count for kind, count in result["unanswered"].items() if kind not in (BARE, BARE_PIPE))
     name = f"reaction_{row.name}"
     yield Figure(f"{name}_unanswered_count", unanswered, sum(map(len, rows.values())), budget=0)
+    yield Figure(
+        f"{name}_link_lost_count", result["links"], note="times that control gave up an agent that did not read"
+    )
     yield Figure(f"{name}_stalled_count", result["stalled"], note="charges that did not start again within 30 s")
-    yield Figure(f"bare_{row.name}_answer_p50_ms", percentile(bare_ms, 50), len(bare_ms), note="pty and select alone")
-    yield Figure(f"bare_{row.name}_answer_p999_ms", bare_p999, len(bare_ms))
-    yield Figure(f"bare_{row.name}_answer_max_ms", max(bare_ms, default=float("nan")), len(bare_ms))
+    for name, ms, what in (
+        ("answer", bare_ms, "pty and select alone"),
+        ("pipe_answer", pipe_ms, "the same without a tty"),
+    ):
+        yield Figure(f"bare_{row.name}_{name}_p50_ms", percentile(ms, 50), len(ms), note=what)
+        yield Figure(f"bare_{row.name}_{name}_p99_ms", percentile(ms, 99), len(ms))
+        yield Figure(f"bare_{row.name}_{name}_p999_ms", percentile(ms, 99.9), len(ms))
+        yield Figure(f"bare_{row.name}_{name}_max_ms", percentile(ms, 100), len(ms))
     yield Figure(f"bare_{row.name}_tick_late_p999_ms", percentile(late_ms, 99.9), len(late_ms), note="10 ms tick")
     yield Figure(f"bare_{row.name}_tick_late_max_ms", max(late_ms, default=float("nan")), len(late_ms))
