@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from simulators.csms.process import CsmsProcess
 from simulators.demo.books import Charge, Deed, compare, lived
 from simulators.lab.client import LabControl
 from simulators.lab.process import Lab
+
+SAME_CARD_S = 2.5
+"""A card held for 0.6 s, and a reader that takes it for the same presentation until it was away for a second."""
 
 SETTINGS: dict[str, Any] = {
     "control.realtime_priority": 0,
@@ -39,6 +42,7 @@ class Site:
     csms: CsmsProcess
     charger: Charger
     directory: Path
+    _taps: dict[str, float] = field(default_factory=dict)
 
     def start(self) -> None:
         """Start control and agent, each by itself, and wait for the accepted boot."""
@@ -61,19 +65,25 @@ class Site:
             timeout_s,
         )
 
+    def tap(self, token: str) -> float:
+        """Show a card, no sooner after the last time than the reader takes it again. Return the Unix time of it."""
+        time.sleep(max(0.0, self._taps.get(token, 0.0) + SAME_CARD_S - time.monotonic()))
+        at = time.time()
+        self.lab.tap(token)
+        self._taps[token] = time.monotonic()
+        return at
+
     def plug_and_tap(self, token: str, evse: int = 1, vehicle: str = "renault-zoe-r135") -> float:
         """Plug in, show the card, wait until energy flows. Return the Unix time of the card."""
         self.lab.plug(evse, vehicle=vehicle)
         self.wait_evse(lambda e: e["status"] == "Preparing", "preparing", evse)
-        at = time.time()
-        self.lab.tap(token)
+        at = self.tap(token)
         self.wait_charging(evse)
         return at
 
     def tap_and_leave(self, token: str, evse: int = 1) -> float:
         """Show the card, wait for the plug, drive away. Return the Unix time of the card."""
-        at = time.time()
-        self.lab.tap(token)
+        at = self.tap(token)
         self.wait_evse(lambda e: over(e) and not e["locked"], "transaction over, plug free", evse)
         self.lab.unplug(evse)
         self.wait_evse(lambda e: e["status"] == "Available", "available", evse)

@@ -84,7 +84,7 @@ def test_a_refused_card_gets_no_energy_and_is_told_why(new_site: SiteFactory) ->
     site.start()
     site.lab.plug(1)
     site.wait_evse(lambda e: e["status"] == "Preparing", "preparing")
-    site.lab.tap(TOKEN)
+    site.tap(TOKEN)
     site.csms.wait_for("Authorize", idTag=TOKEN)
     evse = site.wait_evse(lambda e: e["transaction"] is None and bool(e["reasons"]), "a reason")
     assert not evse["contactor_closed"]

@@ -139,7 +139,7 @@ def test_blocked_card_offline_is_refused(new_site: SiteFactory) -> None:
     site.charger.wait_for(lambda s: s["uplink"]["state"] == "offline_by_command", "offline")
     site.lab.plug(1)
     site.wait_evse(lambda e: e["status"] == "Preparing", "preparing")
-    site.lab.tap(OTHER)  # never seen: AllowOfflineTxForUnknownId is false
+    site.tap(OTHER)  # never seen: AllowOfflineTxForUnknownId is false
     assert site.wait_evse(lambda e: bool(e["reasons"]), "reason")["transaction"] is None
     assert "contacts_closed" not in site.events()
 
