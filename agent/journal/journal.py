@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agent.journal import history
+from agent.journal import history, old_boots
 from agent.journal.codec import CodecError, decode, encode
 from agent.journal.database import explain, open_database
 from agent.journal.errors import JournalError
@@ -26,7 +26,7 @@ from agent.journal.history import TransactionSummary
 from agent.journal.salvage import salvage
 from agent.journal.schema import MIGRATIONS, Migration
 
-__all__ = ["Journal", "JournalError", "Parked", "Pending", "QueueFigures", "TransactionSummary"]
+__all__ = ["Journal", "JournalError", "Parked", "ParkedKey", "Pending", "QueueFigures", "TransactionSummary"]
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,15 @@ class Parked:
     utc_s: float
     attempts: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedKey:
+    """What a parked record belongs to."""
+
+    seq: int
+    is_start: bool
+    transaction: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +266,29 @@ class Journal:
             self._db.execute(f"DELETE FROM parked {where}", values)
         return int(count)
 
+    def parked_keys(self, limit: int = 100, after: int = 0) -> list[ParkedKey]:
+        """Return what parked records belong to, by number. Those that cannot be read are left out."""
+        rows = self._read(
+            lambda: self._db.execute(
+                "SELECT seq, kind, body FROM parked WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
+            ).fetchall()
+        )
+        return [key for row in rows if (key := _key(*row)) is not None]
+
+    def parked_starts(self) -> set[str]:
+        """Return the transactions whose start is parked."""
+        rows = self._read(
+            lambda: self._db.execute("SELECT seq, kind, body FROM parked WHERE kind = 'started'").fetchall()
+        )
+        return {key.transaction for row in rows if (key := _key(*row)) is not None}
+
+    def unpark_transaction(self, transaction: str) -> int:
+        """Put all parked records of a transaction back at their old places. Return how many."""
+        rows = self._read(lambda: self._db.execute("SELECT seq, kind, body FROM parked").fetchall())
+        seqs = [row[0] for row in rows if (key := _key(*row)) is not None and key.transaction == transaction]
+        with self._write():
+            return sum(self.unpark(seq) for seq in seqs)
+
     def figures(self) -> QueueFigures:
         """Return how much waits, and since when."""
 
@@ -294,9 +326,20 @@ class Journal:
     # ---- clock --------------------------------------------------------------------------------------------------
 
     def fix_clock(self, boot: str, offset_s: float) -> None:
-        """From now on, times of that boot are its monotonic time plus ``offset_s`` (UTC in seconds since 1970)."""
+        """From now on, times of that boot are its monotonic time plus ``offset_s`` (UTC in seconds since 1970).
+
+        Earlier boots whose clock was never set get the best that can still be said (``agent.journal.old_boots``).
+        """
         with self._write():
-            self._db.execute("UPDATE boot SET offset_s = ? WHERE id = ?", (offset_s, self._boot_id(boot)))
+            number = self._boot_id(boot)
+            self._db.execute("UPDATE boot SET offset_s = ? WHERE id = ?", (offset_s, number))
+            for guess in old_boots.place(self._db, number, offset_s):
+                self.keep("clock", guess.boot, {"latest_offset_s": guess.offset_s, "guessed": guess.guessed})
+
+    def boot_offset(self, boot: str) -> float | None:
+        """Return UTC minus monotonic time of that boot, in seconds, once a trusted clock told."""
+        row = self._read(lambda: self._db.execute("SELECT offset_s FROM boot WHERE name = ?", (boot,)).fetchone())
+        return row[0] if row else None
 
     def _boot_id(self, name: str) -> int:
         known = self._boots.get(name)
@@ -340,6 +383,13 @@ class Journal:
     def forget_all(self, table: str) -> None:
         with self._write():
             self._db.execute("DELETE FROM document WHERE tbl = ?", (table,))
+
+
+def _key(seq: int, kind: str, body: str) -> ParkedKey | None:
+    try:
+        return ParkedKey(seq, kind == "started", decode(kind, body).transaction)
+    except CodecError:
+        return None
 
 
 def _document(table: str, key: str, text: str) -> Any | None:

@@ -296,3 +296,12 @@ def test_a_newer_file_with_its_version_still_in_the_wal_is_refused_too(path, tmp
     with pytest.raises(JournalError, match="newer agent"):
         Journal.open(copy, "b1")
     assert [copy.with_name(copy.name + suffix).read_bytes() for suffix in ("", "-wal")] == before
+
+
+def test_every_commit_is_flushed(path):
+    journal = Journal.open(path, "b1")
+    assert journal._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert journal._db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    assert journal._db.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    assert path.stat().st_mode & 0o077 == 0  # tokens of drivers are nobody else's business
+    journal.close()

@@ -820,3 +820,35 @@ def test_the_plug_is_held_while_charging_only():
     world.tap()
     world.run(9)
     assert [message.hold for message in world.sent(HoldCable)] == [False, True, False]
+
+
+def test_concurrent_use_says_nothing_of_the_card_itself():
+    world = World(known={"04AABBCC": TokenInfo(TokenStatus.CONCURRENT_TX)})
+    world.plug()
+    world.run(2)
+    world.tap()
+    world.run(2)
+    assert world.started() == []
+    assert world.kept["token"] == {}
+
+
+def test_the_next_vehicle_on_a_cable_left_behind_is_a_new_session():
+    world = in_session()
+    world.unplug(cable=False)
+    world.run(8)
+    assert world.status() == "Finishing"
+    world.restart_agent()
+    world.plug()
+    assert world.status() == "Preparing"
+    assert world.session() is None
+
+
+def test_a_cable_set_free_stays_free_over_a_restart():
+    world = in_session()
+    world.call("start_answered", world.started()[0].transaction, INVALID)
+    world.run(8)
+    world.tap()
+    assert not world.outlets[1].hold
+    world.restart_agent()
+    world.run(2)
+    assert not world.outlets[1].hold
