@@ -257,3 +257,11 @@ def test_what_the_network_says_of_tokens() -> None:
     assert token_info({"status": "Accepted", "parentIdTag": 7, "expiryDate": "soon"}) == TokenInfo(TokenStatus.ACCEPTED)
     for nothing in (None, [], {}, {"status": "Maybe"}, {"status": []}, "Accepted"):
         assert token_info(nothing) is None
+
+
+def test_an_end_knows_a_unit_less_than_meter_values() -> None:
+    frequency = SampledValue("Frequency", 50.0, "Hertz")
+    said = Renderer16().render(ended("tx", samples=(frequency,)), 0.0, 7)
+    assert said is not None
+    assert SCHEMAS.request(said.action, said.payload) is None
+    assert said.payload["transactionData"][0]["sampledValue"][0]["value"] == "50"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from agent.journal.events import (
@@ -45,6 +45,9 @@ UNITS = frozenset(
     "Wh kWh varh kvarh W kW VA kVA var kvar A V K Celcius Celsius Fahrenheit Percent Hertz".split()  # noqa: SIM905
 )
 """OCPP 1.6 §7.45 (with the spelling error that the schema keeps)."""
+
+STOP_UNITS = UNITS - {"Hertz"}
+"""The schema of StopTransaction knows one unit less than that of MeterValues."""
 
 PHASES = frozenset(("L1", "L2", "L3", "N", "L1-N", "L2-N", "L3-N", "L1-L2", "L2-L3", "L3-L1"))
 """OCPP 1.6 §7.34."""
@@ -137,7 +140,7 @@ def _stop(event: TransactionEnded, utc_s: float, number: int | None) -> dict[str
     }
     if event.token:
         payload["idTag"] = id_tag(event.token)
-    samples = sampled_values(event.samples)
+    samples = sampled_values(event.samples, STOP_UNITS)
     if samples:
         payload["transactionData"] = [{"timestamp": time_text(utc_s), "sampledValue": samples}]
     return payload
@@ -159,18 +162,18 @@ def meter_values(
     return Rendered("MeterValues", payload)
 
 
-def sampled_values(samples: Sequence[SampledValue]) -> list[dict[str, Any]]:
-    """Return the samples that OCPP 1.6 has words for."""
-    return [_sampled(s) for s in samples if math.isfinite(s.value) and s.measurand in MEASURANDS]
+def sampled_values(samples: Sequence[SampledValue], units: Collection[str] = UNITS) -> list[dict[str, Any]]:
+    """Return the samples that OCPP 1.6 has words for; a unit that it has none for is left out."""
+    return [_sampled(s, units) for s in samples if math.isfinite(s.value) and s.measurand in MEASURANDS]
 
 
-def _sampled(sample: SampledValue) -> dict[str, Any]:
+def _sampled(sample: SampledValue, units: Collection[str]) -> dict[str, Any]:
     value = {
         "value": str(whole_wh(sample.value)) if sample.unit == "Wh" else _decimal(sample.value),
         "context": sample.context.value,
         "measurand": sample.measurand,
     }
-    if sample.unit in UNITS:
+    if sample.unit in units:
         value["unit"] = sample.unit
     if sample.phase in PHASES:
         value["phase"] = sample.phase
