@@ -42,9 +42,28 @@ STOP_REASONS: Mapping[StopReason, str] = {
 """OCPP 1.6 §7.36."""
 
 UNITS = frozenset(
-    "Wh kWh varh kvarh W kW VA kVA var kvar A V K Celcius Celsius Fahrenheit Percent Hertz".split()  # noqa: SIM905
+    (
+        "Wh",
+        "kWh",
+        "varh",
+        "kvarh",
+        "W",
+        "kW",
+        "VA",
+        "kVA",
+        "var",
+        "kvar",
+        "A",
+        "V",
+        "K",
+        "Celcius",
+        "Celsius",
+        "Fahrenheit",
+        "Percent",
+    )
 )
-"""OCPP 1.6 §7.45 (with the spelling error that the schema keeps)."""
+"""OCPP 1.6 §7.45 (with the spelling error that the schemas keep). A frequency goes without its unit: §7.31 means hertz,
+and of the two schemas that carry samples only one has the word."""
 
 STOP_UNITS = UNITS - {"Hertz"}
 """The schema of StopTransaction knows one unit less than that of MeterValues."""
