@@ -68,6 +68,8 @@ class App:
         self._config = configuration
         self._clock = Clock()
         self._journal = Journal.open(configuration.journal_path, self._clock.boot)
+        self._clock.adopt(self._journal.boot_offset(self._clock.boot))
+        self._clock_unwritten = False
         self._settings = Settings()
         kept = {table: self._journal.kept(table) for table in KEPT_TABLES}
         self._load_settings(kept["setting"])
@@ -265,12 +267,15 @@ class App:
     def start_answered(self, transaction: str, info: TokenInfo) -> None:
         self.carry_out(self._station.start_answered(transaction, info, self._clock.now()))
 
-    def network_time(self, utc_s: float) -> None:
-        if self._clock.network_time(utc_s):
+    def network_time(self, utc_s: float, took_s: float = 0.0) -> None:
+        if self._clock.network_time(utc_s, took_s) or self._clock_unwritten:
+            self._clock_unwritten = True
             try:
                 self._journal.fix_clock(self._clock.boot, self._clock.offset_s)
             except JournalError as error:
                 log.error("journal: %s; the corrected clock will be noted later", error)
+            else:
+                self._clock_unwritten = False
 
     # ---- status source, for the local API --------------------------------------------------------------------
 

@@ -1,12 +1,21 @@
 """The agent's two clocks: monotonic time for every timer, and wall time with its quality for records.
 
 The agent has no right to set the system's clock (and needs none): it keeps its own offset between the monotonic
-clock and UTC. The offset comes from the system clock until the operator's network, or a system clock that says it
-is synchronised, gives a better one. A step of the system clock therefore never moves a timer or a record.
+clock and UTC. The offset comes from the system clock until the operator's network gives a better one, and outlives
+the process (``Journal.boot_offset``). A step of the system clock therefore never moves a timer or a record.
+
+How far the network's clock is believed:
+
+- It was read between our question and its answer, so a clock of ours that lies in between (with ``SLACK_S``) stands.
+  A slow link cannot push it.
+- The first time that the network tells in a boot is taken: OCPP makes it the reference, and nothing contradicts it.
+- After that, a jump that no drift explains is a network with a wrong clock until it has told the same
+  ``CLAIMS`` times over ``CLAIM_S``. Meanwhile ours goes on.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Callable
@@ -15,8 +24,22 @@ from pathlib import Path
 
 from agent.journal.events import Stamp
 
-STEP_S = 2.0
-"""A network time that differs by less is taken as the delay of the message, not as a wrong clock."""
+LOGGER = logging.getLogger(__name__)
+
+SLACK_S = 0.5
+"""A clock may read so much outside what the network said: nobody's clock is better."""
+
+WHOLE_SECOND_S = 1.0
+"""Many networks cut off the fraction of the second, so they may be behind by this."""
+
+JUMP_S = 60.0
+"""A correction beyond this, once the clock was set, has to be told again before it is taken."""
+
+DRIFT = 200e-6
+"""How much a cheap crystal may drift at most, as a fraction; an absence of a week explains two minutes."""
+
+CLAIMS = 3
+CLAIM_S = 3600.0
 
 EARLIEST_PLAUSIBLE_UTC_S = 1_735_689_600.0
 """2025-01-01. A clock before this was never set (no RTC, or an empty battery)."""
@@ -43,6 +66,15 @@ class Moment:
         return self.utc_s - (self.monotonic_s - monotonic_s)
 
 
+@dataclass(slots=True)
+class _Claim:
+    """A jump that the network insists on."""
+
+    offset_s: float
+    since_s: float
+    told: int = 1
+
+
 class Clock:
     """Keeps the offset from monotonic to wall time. ``now()`` gives the Moment."""
 
@@ -55,6 +87,8 @@ class Clock:
         self._monotonic = monotonic
         self._offset_s = utc() - monotonic()
         self._synced = False
+        self._agreed_at = monotonic()
+        self._claim: _Claim | None = None
         self.boot = boot or boot_id()
 
     def now(self) -> Moment:
@@ -70,14 +104,47 @@ class Clock:
     def plausible(self) -> bool:
         return self._monotonic() + self._offset_s >= EARLIEST_PLAUSIBLE_UTC_S
 
-    def network_time(self, utc_s: float) -> bool:
-        """Take the network's time. Return True when records of this boot must be corrected by the new offset."""
-        corrected = abs(utc_s - (self._monotonic() + self._offset_s)) > STEP_S
-        if corrected:
-            self._offset_s = utc_s - self._monotonic()
-        first = not self._synced
-        self._synced = True
-        return corrected or first
+    def adopt(self, offset_s: float | None) -> None:
+        """Take what an earlier process of this boot learnt from the network; None: nothing.
+
+        A start told before and after a restart of the agent must carry the same time to the millisecond, or the
+        network takes it for two.
+        """
+        if offset_s is not None:
+            self._offset_s = offset_s
+            self._synced = True
+
+    def network_time(self, utc_s: float, took_s: float = 0.0) -> bool:
+        """Hear the network's time, answered ``took_s`` after the question.
+
+        Return True when records of this boot must be corrected by the new offset.
+        """
+        at = self._monotonic()
+        here = at + self._offset_s
+        off_s = max(utc_s - SLACK_S - here, here - (utc_s + took_s + max(SLACK_S, WHOLE_SECOND_S)), 0.0)
+        if off_s == 0.0:
+            first, self._synced = not self._synced, True
+            self._agreed_at, self._claim = at, None
+            return first
+        offset_s = utc_s + took_s / 2 - at
+        if self._synced and off_s > JUMP_S + DRIFT * (at - self._agreed_at) and not self._insists(offset_s, at):
+            return False
+        self._offset_s, self._synced, self._agreed_at, self._claim = offset_s, True, at, None
+        return True
+
+    def _insists(self, offset_s: float, at: float) -> bool:
+        """Tell whether the network has told this jump often and long enough to be believed."""
+        claim = self._claim
+        if claim is None or abs(offset_s - claim.offset_s) > JUMP_S:
+            self._claim = _Claim(offset_s, at)
+            LOGGER.warning(
+                "the network's clock jumped by %.0f s; ours goes on unless it tells the same for %.0f minutes",
+                offset_s - self._offset_s,
+                CLAIM_S / 60,
+            )
+            return False
+        claim.told += 1
+        return claim.told >= CLAIMS and at - claim.since_s >= CLAIM_S
 
 
 def boot_id() -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from agent.journal.events import Event
 from agent.station.commands import (
@@ -73,8 +73,8 @@ class StationPort(Protocol):
     def start_answered(self, transaction: str, info: TokenInfo) -> None:
         """What the network said of the token when it took note of the start."""
 
-    def network_time(self, utc_s: float) -> None:
-        """The network's clock, in seconds since 1970."""
+    def network_time(self, utc_s: float, took_s: float = 0.0) -> None:
+        """The network's clock, in seconds since 1970, read at some time in the last ``took_s`` seconds."""
 
 
 class PendingRecord(Protocol):
@@ -93,6 +93,17 @@ class PendingRecord(Protocol):
         """The same on each try."""
 
 
+class ParkedKey(Protocol):
+    """What a parked record belongs to."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def is_start(self) -> bool: ...
+    @property
+    def transaction(self) -> str: ...
+
+
 class JournalPort(Protocol):
     """The journal as the tunnel sees it. Anything may raise when the disk fails."""
 
@@ -101,6 +112,12 @@ class JournalPort(Protocol):
     def delivered(self, seq: int) -> None: ...
     def attempt_failed(self, seq: int, error: str) -> int: ...
     def park(self, seq: int, reason: str) -> None: ...
+    def unpark(self, seq: int) -> int: ...
+    def parked_keys(self, limit: int = 100, after: int = 0) -> Sequence[ParkedKey]: ...
+    def parked_starts(self) -> set[str]: ...
+    def unpark_transaction(self, transaction: str) -> int: ...
+    def keep(self, table: str, key: str, value: Any | None) -> None: ...
+    def kept(self, table: str) -> dict[str, Any]: ...
     def set_network_transaction(self, transaction: str, number: int) -> None: ...
     def network_transaction(self, transaction: str) -> int | None: ...
     def transaction_of(self, number: int) -> str | None: ...

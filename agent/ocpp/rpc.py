@@ -69,6 +69,8 @@ class Outcome:
     code: str = ""
     description: str = ""
     late: bool = False
+    took_s: float = field(default=0.0, compare=False)
+    """From the question to this answer."""
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +86,8 @@ class Call:
     expires_at: float | None = None
     """Not worth sending after this time."""
     takes_late_answer: bool = False
+    sent_at: float = 0.0
+    """Set when it goes out, in monotonic seconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,6 +202,7 @@ class Rpc:
                 call.done(Outcome(Result.EXPIRED), now)
                 continue
             self._open = call
+            call.sent_at = now
             self._deadline = now + self._timeout_s()
             self._outbox.append(frames.call_text(call.message_id, call.action, call.payload))
 
@@ -323,10 +328,11 @@ class Rpc:
             self.counters["call_error"] += 1
             text = f"the network refused {call.action}: {message.code!r}: {message.description!r}"
             self._quiet.log("call_error", now, text)
-            return Outcome(Result.REFUSED, code=message.code, description=message.description, late=late)
+            took_s = now - call.sent_at
+            return Outcome(Result.REFUSED, code=message.code, description=message.description, late=late, took_s=took_s)
         violation = self._schemas.response(call.action, message.payload)
         if violation is not None:
             self.counters["invalid_answer"] += 1
             self._quiet.log("invalid_answer", now, f"the network's answer to {call.action} is not valid: {violation}")
         payload = message.payload if isinstance(message.payload, dict) else {}
-        return Outcome(Result.ANSWERED, payload, violation, late=late)
+        return Outcome(Result.ANSWERED, payload, violation, late=late, took_s=now - call.sent_at)

@@ -243,3 +243,43 @@ def test_close_twice(path):
     journal = Journal.open(path, "b1")
     journal.close()
     journal.close()
+
+
+def test_an_earlier_boot_without_a_clock_ends_where_the_next_begins(path):
+    first = Journal.open(path, "b1")
+    first.append(started("a"), stamp(40, boot="b1", utc_s=40.0, synced=False))
+    first.append(ended("a"), stamp(100, boot="b1", utc_s=100.0, synced=False))
+    first.append(started("b"), stamp(30, boot="b2", utc_s=30.0, synced=False))
+    first.append(ended("b"), stamp(50, boot="b2", utc_s=50.0, synced=False))
+    first.append(started("c"), stamp(10, boot="b3", utc_s=10.0, synced=False))
+    first.fix_clock("b3", 1_790_000_000.0)
+    assert [record.utc_s - 1_790_000_000.0 for record in first.pending(9)] == [-110, -50, -20, 0, 10]
+    assert first.kept_one("clock", "b1") == {"latest_offset_s": 1_790_000_000.0 - 150, "guessed": True}
+    first.fix_clock("b3", 1_790_000_005.0)
+    assert [record.utc_s - 1_790_000_000.0 for record in first.pending(9)] == [-110, -50, -20, 0, 15]
+    assert first.boot_offset("b3") == 1_790_000_005.0
+    assert first.boot_offset("never") is None
+    first.close()
+
+
+def test_an_earlier_boot_whose_system_clock_could_be_right_keeps_it(path):
+    journal = Journal.open(path, "b1")
+    journal.append(started("a"), stamp(40, boot="b1", utc_s=1_789_000_040.0, synced=False))
+    journal.append(ended("a"), stamp(100, boot="b1", utc_s=1_789_000_100.0, synced=False))
+    journal.append(started("b"), stamp(10, boot="b2", utc_s=10.0, synced=False))
+    journal.fix_clock("b2", 1_790_000_000.0)
+    assert [record.utc_s for record in journal.pending(9)] == [1_789_000_040.0, 1_789_000_100.0, 1_790_000_010.0]
+    assert journal.kept_one("clock", "b1") == {"latest_offset_s": 1_789_000_000.0, "guessed": False}
+    journal.close()
+
+
+def test_the_records_of_a_parked_transaction_come_back_together(journal):
+    seqs = [journal.append(event(name), stamp(0)) for event in (started, sampled, ended) for name in ("a", "b")]
+    for seq in seqs:
+        journal.park(seq, "refused")
+    assert journal.parked_starts() == {"a", "b"}
+    keys = journal.parked_keys(limit=2, after=1)
+    assert [(key.seq, key.is_start, key.transaction) for key in keys] == [(2, True, "b"), (3, False, "a")]
+    assert journal.unpark_transaction("a") == 3
+    assert [record.seq for record in journal.pending(9)] == [1, 3, 5]
+    assert journal.parked_starts() == {"b"}

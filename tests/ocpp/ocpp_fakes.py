@@ -211,5 +211,5 @@ class FakeStation:
     def start_answered(self, transaction: str, info: TokenInfo) -> None:
         self._note("start_answered", transaction, info)
 
-    def network_time(self, utc_s: float) -> None:
+    def network_time(self, utc_s: float, took_s: float = 0.0) -> None:
         self._note("network_time", utc_s)

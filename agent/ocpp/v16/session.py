@@ -259,7 +259,7 @@ class Session16:
         interval_s = interval if type(interval) is int and interval > 0 else 0
         if status == "Accepted":
             self._boot.accepted()
-            self._network_time(outcome.payload.get("currentTime"))
+            self._network_time(outcome)
             if interval_s:
                 self._take_interval(min(interval_s, int(LONGEST_S)))
             self._online(now, everything=True, beat_at_once=False)
@@ -285,18 +285,19 @@ class Session16:
         self._delivery.wake()
         self._station.uplink_changed(True)
 
-    def _network_time(self, text: Any) -> None:
+    def _network_time(self, outcome: Outcome) -> None:
+        text = outcome.payload.get("currentTime")
         utc_s = read_time(text)
         if utc_s is None or not EARLIEST_PLAUSIBLE_UTC_S <= utc_s <= LATEST_PLAUSIBLE_UTC_S:
             self._quiet.log("time", self._around.now(), f"the network's time {str(text)[:40]!a} was not taken")
             return
-        self._station.network_time(utc_s)
+        self._station.network_time(utc_s, outcome.took_s)
         self._delivery.reread()
 
     def _beat_answered(self, outcome: Outcome, _now: float) -> None:
         self._beating = False
         if outcome.result is Result.ANSWERED:
-            self._network_time(outcome.payload.get("currentTime"))
+            self._network_time(outcome)
             # Whatever status got lost on the way is made good at this pace.
             self._report_changes()
 
