@@ -11,7 +11,7 @@ WIDTH = 80
 
 _UPLINK = {
     "not_configured": "not configured (ocpp.url is empty)",
-    "offline_by_command": "offline by command; 'evse-agent link online' restores it",
+    "offline_by_command": "offline by command",
     "disconnected": "disconnected, will try again",
     "connecting": "connecting",
     "booting": "connected, announcing itself",
@@ -32,6 +32,8 @@ def _lines(status: StatusDocument) -> Iterator[str]:
         "Station", f"{station['identity']} ({station['vendor']} {station['model']}), {station['version']}"
     )
     yield from _field("Uplink", _uplink(uplink))
+    if uplink["state"] == "offline_by_command":
+        yield from _field("", "-> 'evse-agent link online' restores it")
     if uplink["url"]:
         yield from _field("", uplink["url"])
     if uplink["last_error"] and uplink["state"] != "accepted":
@@ -74,8 +76,7 @@ def _evse(evse: EvseDocument) -> Iterator[str]:
     head = f"EVSE {evse['id']}  {evse['status']}"
     yield f"{head} {'-' * max(2, WIDTH - len(head) - 1)}"
     yield from _field("Vehicle", _vehicle(evse), 2)
-    limited = f", set by {evse['limited_by']}" if evse["limited_by"] else ""
-    yield from _field("Current", f"offered {evse['offered_a']:.1f} A, limit {evse['limit_a']:.1f} A{limited}", 2)
+    yield from _field("Current", _current(evse), 2)
     yield from _field("Meter", f"{_power(evse['power_w'])}, register {_energy(evse['energy_wh'])}", 2)
     if evse["temperature_c"] is not None:
         yield from _field("Warmth", f"{evse['temperature_c']:.1f} °C", 2)
@@ -107,6 +108,14 @@ def _vehicle(evse: EvseDocument) -> str:
     if not evse["available"]:
         parts.append("out of service")
     return ", ".join(parts)
+
+
+def _current(evse: EvseDocument) -> str:
+    """A limit of nothing where nobody may charge is no news: the reasons below say why."""
+    if not evse["offered_a"] and not evse["limit_a"]:
+        return "none offered"
+    limited = f", set by {evse['limited_by']}" if evse["limited_by"] else ""
+    return f"offered {evse['offered_a']:.1f} A, limit {evse['limit_a']:.1f} A{limited}"
 
 
 def _power(power_w: float | None) -> str:

@@ -7,6 +7,7 @@ meter's register stood before and after. Nothing the product says about itself g
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -156,7 +157,7 @@ def _unix(text: str | None) -> float:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """Return the ledger as lines of text."""
+    """Return the ledger as lines of text, at most 80 columns wide; complaints stand below their row."""
     lines = [
         f"{'EVSE':>4}  {'card':<10} {'meter start':>12} {'meter stop':>12} {'by meter':>10} {'on books':>10}  verdict",
         f"{'':>4}  {'':<10} {'Wh':>12} {'Wh':>12} {'Wh':>10} {'Wh':>10}",
@@ -168,8 +169,10 @@ def table(rows: Sequence[Row]) -> list[str]:
         lines.append(
             f"{evse:>4}  {token:<10} {_cell(charge and charge.start_wh):>12} {_cell(charge and charge.stop_wh):>12} "
             f"{_cell(charge and charge.energy_wh):>10} {_cell(booked and booked['energy_wh']):>10}  "
-            f"{'; '.join(row.complaints) or 'agrees'}"
+            f"{'DIFFERS' if row.complaints else 'agrees'}"
         )
+        for complaint in row.complaints:
+            lines += textwrap.wrap(complaint, 80, initial_indent=f"{'':>6}- ", subsequent_indent=f"{'':>8}")
     return lines
 
 

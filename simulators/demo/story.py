@@ -172,9 +172,9 @@ class Story:
         except UnreachableError:
             return None
         parts = [_evse_text(evse) for evse in status["evses"]]
-        self._line.moving(
-            f"{' │ '.join(parts)} │ {status['uplink']['state']}, {status['uplink']['queue']['pending']} wait"
-        )
+        uplink = status["uplink"]
+        state = {"accepted": "online", "offline_by_command": "offline"}.get(uplink["state"], uplink["state"])
+        self._line.moving(f"{' │ '.join(parts)} │ {state}, {uplink['queue']['pending']} wait")
         return status
 
     def _tell_queue(self) -> None:

@@ -252,6 +252,7 @@ def test_the_screen_fits_a_terminal() -> None:
         assert part in text
     assert "Why" in text.split("EVSE 2")[1]
     assert "Why" not in text.split("EVSE 2")[0]
+    assert "  Current   none offered" in text.split("EVSE 2")[1]
 
 
 def test_the_screen_of_a_quiet_station() -> None:
@@ -265,3 +266,6 @@ def test_the_screen_of_a_quiet_station() -> None:
     assert "EVSEs       none known yet" in text
     assert "last error" not in text
     assert "Control" not in text
+    quiet["uplink"]["state"] = "offline_by_command"
+    assert "Uplink      offline by command, since 2026-01-02 03:04:05" in screen(quiet)
+    assert "-> 'evse-agent link online' restores it" in screen(quiet)
