@@ -113,9 +113,9 @@ def _play(
         else:
             crew.python("permits", "-m", "tests.bench.permits", directory / "run" / "control.sock", evses, 16)
         others = busy_share(2.0) if not row.loaded else 0.0
-        policy = policy_of(control)
-        progress(f"  {row.name}: control {policy}, {evses} EVSEs" + ("" if row.loaded else f", busy {others:.0%}"))
+        progress(f"  {row.name}: {evses} EVSEs" + ("" if row.loaded else f", machine busy {others:.0%}"))
         result = _result(boards, seconds + 30.0, charger, crew)
+        policy = policy_of(control)
         late_ms = _lateness_ms(bare)
         result["links"] = charger.log("control").count("link: closed")
     return list(_figures(result, late_ms, row, f"control {policy}, {evses} EVSEs"))
