@@ -6,7 +6,7 @@ from importlib import import_module
 
 from tests.faults.attack import Attack
 
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = ("crash_points",)
 
 
 def attacks() -> tuple[Attack, ...]:

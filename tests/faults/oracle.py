@@ -23,6 +23,8 @@ from simulators.csms.frames import Direction, Frame
 from tests.faults.attack import Outcome
 
 TIME_TOLERANCE_S = 1.0
+NOTED_S = 0.02
+"""A deed is noted right before it is done."""
 OPEN_S = 8.0
 """Control has 6 s to open after a stop (IEC 61851-1 Table A.6, sequence 9.2); the rest is the way there."""
 UNPLUGGED_S = 0.5
@@ -150,7 +152,7 @@ def charges(deeds: Sequence[Deed], hardware: Iterable[Hardware]) -> list[Charge]
             (d.allowed_from_s for d in deeds if d.evse == deed.evse and d.allowed_from_s > deed.allowed_from_s),
             default=math.inf,
         )
-        own = [span for span in place.closed if deed.allowed_from_s - 0.2 <= span[0] < next_from_s]
+        own = [span for span in place.closed if deed.allowed_from_s - NOTED_S <= span[0] < next_from_s]
         if not own:
             register_wh = place.register_before(deed.allowed_from_s)
             found.append(Charge(deed, None, None, register_wh, register_wh))
@@ -170,7 +172,7 @@ def closed_wrongly(deeds: Sequence[Deed], hardware: Iterable[Hardware]) -> list[
         own = [deed for deed in deeds if deed.evse == place.evse]
         for closed_s, opened_s in place.closed:
             deed = max(
-                (deed for deed in own if deed.allowed_from_s - 0.2 <= closed_s),
+                (deed for deed in own if deed.allowed_from_s - NOTED_S <= closed_s),
                 key=lambda deed: deed.allowed_from_s,
                 default=None,
             )

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -54,12 +53,12 @@ class Process:
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
-        self._prefix: Sequence[str] = ()
+        self._prefixes: list[Sequence[str]] = []
         self.deaths = 0
 
-    def start(self, prefix: Sequence[str] = ()) -> None:
-        """``prefix`` goes before the command of the first life only."""
-        self._prefix = prefix
+    def start(self, *prefixes: Sequence[str]) -> None:
+        """The first prefix goes before the command of the first life, the next before that of the second, and so on."""
+        self._prefixes = list(prefixes)
         self._wanted.set()
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep())
@@ -83,7 +82,7 @@ class Process:
     async def _keep(self) -> None:
         while True:
             await self._wanted.wait()
-            prefix, self._prefix = self._prefix, ()
+            prefix = self._prefixes.pop(0) if self._prefixes else ()
             with self._log.open("ab") as log:
                 self._process = await asyncio.create_subprocess_exec(
                     *prefix,
@@ -124,7 +123,7 @@ class Place:
     """How long a step may take, crashes included, before the day counts as stuck."""
     repeat_s = 0.6
     """How long a driver waits for an effect before showing the card again."""
-    settle_s = 0.15
+    launcher_as_shipped: Sequence[str] = AGENT
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -358,7 +357,6 @@ class FullPlace(Place):
     kind = "full"
     patience_s = 90.0
     repeat_s = 9.0
-    settle_s = 0.8
 
     def __init__(self, directory: Path, settings: dict[str, Any] | None = None, energy_factor: float = 4.0) -> None:
         super().__init__(directory)
@@ -401,8 +399,3 @@ class FullPlace(Place):
 
     async def hardware(self) -> list[Hardware]:
         return [lab_hardware(self.directory / "logs", evse) for evse in (1, 2)]
-
-
-def strace() -> str | None:
-    """Where strace is, or None."""
-    return shutil.which("strace")
