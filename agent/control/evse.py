@@ -178,6 +178,8 @@ class EvseControl:
         if plugged is None:
             return
         if not plugged:
+            if self.was_plugged:
+                self.permits.withdraw()  # it was given for the vehicle that has gone
             self._simplified = False
             self.wake_up.reset()
             self.phase_switch.vehicle_left()

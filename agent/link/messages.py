@@ -181,7 +181,7 @@ class Observation:
     pilot: str
     """State letter with suffix: A1, B1, B2, C1, C2, D1, D2, E, F, or "?" when it is not known (yet)."""
     plugged: bool | None
-    """A vehicle (for a socket without vehicle: a cable) is connected; None while unknown."""
+    """A vehicle is connected; None while it cannot be seen (start, state E or F), which is not "unplugged"."""
     vehicle_ready: bool
     """The vehicle asks for energy (C or D)."""
     duty_pct: float
@@ -189,7 +189,7 @@ class Observation:
     """Current that the pilot offers per phase; 0 when steady."""
     phases: int
     contactor_closed: bool | None
-    """By feedback where there is one, else as commanded."""
+    """By feedback where there is one, else as commanded; None while the board is silent."""
     locked: bool | None
     cable_a: int
     """Rating of the plugged cable; 0 when none, unknown, or a fixed cable."""
@@ -202,7 +202,8 @@ class Observation:
     limited_by: str
     """What sets ``limit_a``: hardware, cable, temperature, permit, fail_safe."""
     holds: tuple[Hold, ...]
-    """Empty exactly when the contactor is commanded closed."""
+    """Empty while energy is offered and the contactor commanded closed. While a charge is being stopped the contactor
+    stays commanded closed for up to 6 s, and ``Hold.STOPPING`` stands first."""
     faults: tuple[FaultCode, ...]
     temperature_c: float | None = None
     pilot_high_v: float | None = None
