@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -220,6 +221,7 @@ class Journal:
         """The network has it: the record leaves the line for good."""
         with self._write():
             self._db.execute("UPDATE record SET delivered = 1, body = '' WHERE seq = ?", (seq,))
+            self._db.execute("DELETE FROM parked WHERE seq = ?", (seq,))  # its answer came late
             self._db.execute(
                 "DELETE FROM record WHERE seq <= ? AND delivered AND seq < (SELECT max(seq) FROM record)", (seq,)
             )
@@ -269,17 +271,14 @@ class Journal:
     def parked_keys(self, limit: int = 100, after: int = 0) -> list[ParkedKey]:
         """Return what parked records belong to, by number. Those that cannot be read are left out."""
         rows = self._read(
-            lambda: self._db.execute(
-                "SELECT seq, kind, body FROM parked WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
-            ).fetchall()
+            lambda: self._db.execute("SELECT seq, kind, body FROM parked WHERE seq > ? ORDER BY seq", (after,))
         )
-        return [key for row in rows if (key := _key(*row)) is not None]
+        return list(islice((key for row in rows if (key := _key(*row)) is not None), limit))
 
-    def parked_starts(self) -> set[str]:
-        """Return the transactions whose start is parked."""
-        rows = self._read(
-            lambda: self._db.execute("SELECT seq, kind, body FROM parked WHERE kind = 'started'").fetchall()
-        )
+    def held_transactions(self, reason: str) -> set[str]:
+        """Return the transactions whose start is parked, or of which something is parked for this reason."""
+        query = "SELECT seq, kind, body FROM parked WHERE kind = 'started' OR reason = ?"
+        rows = self._read(lambda: self._db.execute(query, (reason,)).fetchall())
         return {key.transaction for row in rows if (key := _key(*row)) is not None}
 
     def unpark_transaction(self, transaction: str) -> int:

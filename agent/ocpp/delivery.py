@@ -6,8 +6,9 @@ takes it once.
 
 OCPP 1.6 §3.7.2: after a CALLERROR or a time-out wait TransactionMessageRetryInterval × tries so far; after
 TransactionMessageAttempts tries go on with the next. Two things go further than its text. What used up its tries is
-parked, never destroyed. And a time-out only counts as a try when the network proves alive right after it (the session
-sends a heartbeat to learn that): a dead link must not use up tries. A lost connection never counts.
+parked, never destroyed, and offered again later (``agent.ocpp.aside``). And a time-out only counts as a try when the
+network proves alive right after it (the session sends a heartbeat to learn that): a dead link must not use up tries. A
+lost connection never counts.
 
 A durable write takes as long as many a round trip. So the next record is on its way to the network while the one before
 is written down as delivered (``settle``): a crash in between sends two records again instead of one, under their ids.
@@ -22,9 +23,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agent.journal.events import Event, TransactionStarted
+from agent.ocpp.aside import WAITS, Aside, Offer
 from agent.ocpp.ports import JournalPort, PendingRecord
 from agent.ocpp.quiet import QuietLog
 from agent.ocpp.rpc import Call, Outcome, Priority, Result
+from agent.ocpp.told_times import ToldTimes
 from agent.station.settings import Settings
 from agent.station.tokens import TokenInfo
 
@@ -85,6 +88,8 @@ class Delivery:
         self._settings = settings
         self._renderer = renderer
         self._started = started
+        self._aside = Aside(journal)
+        self._told = ToldTimes(journal)
         self._batch: deque[PendingRecord] = deque()
         self._flying: PendingRecord | None = None
         self._doubtful: PendingRecord | None = None
@@ -110,12 +115,15 @@ class Delivery:
     def reread(self) -> None:
         """What is known of the journal's records (their true time) may have changed."""
         self._batch.clear()
+        self._told.clock_corrected()
 
     def next_wake(self) -> float | None:
         """When ``next_call`` may have something again, in monotonic seconds; None: when woken."""
-        if self._flying is not None or self._doubtful is not None or self._resume_at is None:
+        if self._flying is not None or self._doubtful is not None:
             return None
-        return self._resume_at if self._unmarked or not self._exhausted else None
+        if not self._exhausted or (self._resume_at is not None and self._unmarked):
+            return self._resume_at
+        return max(self._aside.due_at(), self._resume_at or 0.0)
 
     def next_call(self, now: float) -> Call | None:
         """Return the next record's call when it is due. Ask only while no other call is open."""
@@ -125,6 +133,8 @@ class Delivery:
             if now < self._resume_at:
                 return None
             self._resume_at = None
+        if self._exhausted and now >= self._aside.due_at():
+            self._exhausted = False
         try:
             return self._next_call(now)
         except Exception as error:  # noqa: BLE001 (whatever the disk does, the tunnel stays up)
@@ -137,6 +147,7 @@ class Delivery:
         self._doubtful = None
         self._batch.clear()
         self._exhausted = False
+        self._aside.reconnected()
 
     def proved_alive(self, now: float) -> None:
         """The network answered something else after a record timed out: so that try counts."""
@@ -154,9 +165,16 @@ class Delivery:
                 self._mark()  # or they would be read again
                 self._batch.extend(self._journal.pending(BATCH))
                 if not self._batch:
-                    self._exhausted = True
+                    if (offer := self._aside.offer(now)) is Offer.MOVED:
+                        continue
+                    self._exhausted = offer is Offer.NOTHING
+                    self._resume_at = now if offer is Offer.LOOKING else None
                     return None
+                self._told.note(self._batch)
             record = self._batch[0]
+            if self._aside.holds(record):
+                self._hold_back()
+                continue
             call = self._call(record, now)
             if call is not None:
                 self._flying = record
@@ -167,7 +185,7 @@ class Delivery:
     def _call(self, record: PendingRecord, now: float) -> Call | None:
         number = self._number(record.event.transaction)
         try:
-            rendered = self._renderer.render(record.event, record.utc_s, number)
+            rendered = self._renderer.render(record.event, self._told.of(record), number)
         except (ValueError, TypeError, ArithmeticError) as error:
             self._set_aside(record, f"cannot be sent: {error}", now)
             return None
@@ -186,6 +204,14 @@ class Delivery:
             record.message_id,
             takes_late_answer=True,
         )
+
+    def _hold_back(self) -> None:
+        """Park what waits for a parked start, all that was read ahead in one write."""
+        held = [record for record in self._batch if self._aside.holds(record)]
+        with self._journal.write():
+            for record in held:
+                self._journal.park(record.seq, WAITS)
+        self._batch = deque(record for record in self._batch if record not in held)
 
     def _number(self, transaction: str) -> int | None:
         for record, receipt in self._unmarked:
@@ -228,8 +254,15 @@ class Delivery:
             self._batch.popleft()
             self._resume_at = None
         self._unmarked.append((record, receipt))
-        if not self._overlap:
+        if not self._overlap or self._is_waited_for(record):
             self.settle(now)
+
+    def _is_waited_for(self, record: PendingRecord) -> bool:
+        """What comes back with this record goes before anything newer, so nothing may be sent meanwhile."""
+        try:
+            return self._aside.waited_for(record)
+        except Exception:  # noqa: BLE001 (the journal cannot be read: writing to it will say so)
+            return True
 
     def settle(self, now: float) -> None:
         """Write down what the network has answered."""
@@ -244,12 +277,18 @@ class Delivery:
         if not self._unmarked:
             return
         self._stuck = True
+        released = False
         with self._journal.write():
             for record, receipt in self._unmarked:
                 if receipt.number is not None:
                     self._journal.set_network_transaction(record.event.transaction, receipt.number)
                 self._journal.delivered(record.seq)
+                self._told.forget(record)
+                released = self._aside.release(record) or released
         self._stuck = False
+        if released:
+            self._batch.clear()
+            self._exhausted = False
         marked, self._unmarked = self._unmarked, []
         for record, receipt in marked:
             if receipt.info is not None and isinstance(record.event, TransactionStarted):
@@ -259,7 +298,7 @@ class Delivery:
         self._doubtful = None
         try:
             tries = self._journal.attempt_failed(record.seq, why[:500])
-            if tries >= self._settings.integer("OCPPCommCtrlr.MessageAttempts"):
+            if tries >= self._settings.integer("OCPPCommCtrlr.MessageAttempts") or self._aside.one_try(record):
                 self._set_aside(record, why, now)
                 self._drop_from_batch(record)
                 return
@@ -273,6 +312,7 @@ class Delivery:
         text = f"record {record.seq} leaves the line and stays on the books: {why[:200]!a}"
         self._quiet.log("set_aside", now, text, logging.ERROR)
         self._journal.park(record.seq, why[:500])
+        self._aside.stepped_aside(record)
 
     def _drop_from_batch(self, record: PendingRecord) -> None:
         if self._batch and self._batch[0].seq == record.seq:

@@ -277,9 +277,20 @@ def test_the_records_of_a_parked_transaction_come_back_together(journal):
     seqs = [journal.append(event(name), stamp(0)) for event in (started, sampled, ended) for name in ("a", "b")]
     for seq in seqs:
         journal.park(seq, "refused")
-    assert journal.parked_starts() == {"a", "b"}
+    assert journal.held_transactions("waits") == {"a", "b"}
     keys = journal.parked_keys(limit=2, after=1)
     assert [(key.seq, key.is_start, key.transaction) for key in keys] == [(2, True, "b"), (3, False, "a")]
     assert journal.unpark_transaction("a") == 3
     assert [record.seq for record in journal.pending(9)] == [1, 3, 5]
-    assert journal.parked_starts() == {"b"}
+    assert journal.held_transactions("waits") == {"b"}
+    journal.park(3, "waits")
+    assert journal.held_transactions("waits") == {"a", "b"}
+
+
+def test_an_answer_that_comes_late_settles_a_parked_record(journal):
+    seq = journal.append(started("a"), stamp(0))
+    journal.append(ended("a"), stamp(1))
+    journal.park(seq, "no answer")
+    journal.delivered(seq)
+    assert journal.parked() == []
+    assert journal.unpark() == 0

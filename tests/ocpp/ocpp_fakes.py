@@ -77,6 +77,13 @@ class FakePending:
     attempts: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class FakeKey:
+    seq: int
+    is_start: bool
+    transaction: str
+
+
 class FakeJournal:
     """Keeps the contract of ``agent.journal.journal.Journal`` that delivery relies on, in memory."""
 
@@ -85,6 +92,7 @@ class FakeJournal:
         self.done: list[int] = []
         self.parked: dict[int, str] = {}
         self.numbers: dict[str, int] = {}
+        self.documents: dict[str, dict[str, Any]] = {}
         self.writes = 0
         self.broken: Exception | None = None
         self._next = 0
@@ -128,6 +136,39 @@ class FakeJournal:
     def park(self, seq: int, reason: str) -> None:
         self._check()
         self.parked[seq] = reason
+
+    def unpark(self, seq: int) -> int:
+        self._check()
+        if self.parked.pop(seq, None) is None:
+            return 0
+        self.rows[seq] = replace(self.rows[seq], attempts=0)
+        return 1
+
+    def parked_keys(self, limit: int = 100, after: int = 0) -> list[FakeKey]:
+        self._check()
+        keys = (self._key(seq) for seq in sorted(self.parked) if seq > after)
+        return list(islice(keys, limit))
+
+    def _key(self, seq: int) -> FakeKey:
+        event = self.rows[seq].event
+        return FakeKey(seq, isinstance(event, TransactionStarted), event.transaction)
+
+    def held_transactions(self, reason: str) -> set[str]:
+        keys = self.parked_keys(10**9)
+        return {key.transaction for key in keys if key.is_start or self.parked[key.seq] == reason}
+
+    def unpark_transaction(self, transaction: str) -> int:
+        return sum(self.unpark(key.seq) for key in self.parked_keys(10**9) if key.transaction == transaction)
+
+    def keep(self, table: str, key: str, value: Any | None) -> None:
+        self._check()
+        self.documents.setdefault(table, {})[key] = value
+        if value is None:
+            del self.documents[table][key]
+
+    def kept(self, table: str) -> dict[str, Any]:
+        self._check()
+        return dict(self.documents.get(table, {}))
 
     def set_network_transaction(self, transaction: str, number: int) -> None:
         self._check()

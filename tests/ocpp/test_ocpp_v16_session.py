@@ -319,6 +319,7 @@ def test_a_message_that_alone_goes_unanswered_uses_up_its_tries() -> None:
     talk.settings.set("OCPPCommCtrlr.MessageAttempts", "2")
     talk.settings.set("OCPPCommCtrlr.MessageAttemptInterval", "10")
     talk.journal.session("tx-1")
+    talk.journal.session("tx-2")
     talk.session.journal_grew(talk.now)
     actions = []
     for _ in range(6):
@@ -327,18 +328,19 @@ def test_a_message_that_alone_goes_unanswered_uses_up_its_tries() -> None:
             actions.append(frame[2])
             if frame[2] == "Heartbeat":
                 talk.reply(frame, {"currentTime": NOW_TEXT})
-            elif frame[2] != "StartTransaction":
-                talk.reply(frame, {})
+            elif frame[1] not in ("message-1", "message-2", "message-3"):
+                talk.reply(frame, {"transactionId": 5, "idTagInfo": {"status": "Accepted"}})
         talk.pass_s(31)
     assert actions == [
         "StartTransaction",
         "Heartbeat",
         "StartTransaction",
         "Heartbeat",
+        "StartTransaction",
         "MeterValues",
         "StopTransaction",
     ]
-    assert list(talk.journal.parked) == [1]
+    assert list(talk.journal.parked) == [1, 2, 3]
     assert talk.session.drop_reason == ""
 
 
