@@ -202,6 +202,27 @@ class Paths:
     runtime_dir: Path = option(Path("/run/evse-agent"), help="sockets")
 
 
+class JournalFailure(Enum):
+    """What happens to new transactions while the journal cannot be written."""
+
+    REFUSE = "refuse"
+    """None begins: no energy flows whose start is not on the books."""
+    CONTINUE = "continue"
+    """They begin; what a loss of power takes from memory is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The records that wait for the network."""
+
+    max_megabytes: int = option(
+        64, help="size from which on samples (never starts or ends) are thinned out evenly", unit="MB", ge=1, le=4096
+    )
+    on_failure: JournalFailure = option(
+        JournalFailure.REFUSE, help="new transactions while the journal cannot be written: refuse or continue"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Logging:
     level: str = option("info", help="how much is logged", choices=("debug", "info", "warning", "error"))
@@ -220,6 +241,7 @@ class Config:
     authorisation: Authorisation = option(help="local rules", default_factory=Authorisation)
     ocpp: Ocpp = option(help="the operator's network", default_factory=Ocpp)
     paths: Paths = option(help="where things are kept", default_factory=Paths)
+    journal: Journal = option(help="the records that wait for the network", default_factory=Journal)
     logging: Logging = option(help="the log", default_factory=Logging)
 
     @property
