@@ -361,7 +361,7 @@ networks = st.lists(
 @hypothesis_settings(deadline=None)
 @given(networks, st.integers(1, 4), st.integers(0, 60), st.booleans())
 def test_nothing_is_lost_nothing_is_passed(events: list[str], attempts: int, interval_s: int, overlap: bool) -> None:
-    """Whatever the network does: each record ends delivered or parked, its start before the rest, and delivered ones stay so."""
+    """Whatever the network does: each record ends delivered or parked, for good, and its start before the rest."""
     line = Line(attempts, interval_s, overlap)
     for number in range(3):
         line.journal.session(f"tx-{number}")
