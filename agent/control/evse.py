@@ -46,6 +46,8 @@ class EvseControl:
         self.holds: tuple[Hold, ...] = (Hold.CHECKS_PENDING,)
         self.was_plugged: bool | None = None
         """Whether a vehicle was there when one could last be seen."""
+        self.plugged_at: float | None = None
+        """When the vehicle that is there came; None when there is none, or it was there before us."""
         self._toggle = ToggleGuard()
         self._governor = DutyGovernor(t.DUTY_INTERVAL_S)
         self._settled_at: float | None = None
@@ -141,7 +143,7 @@ class EvseControl:
         """Update everything that is known. Returns whether to start the residual-current self-test."""
         guards, sequence = self.guards, self.sequence
         conditions = guards.update(inputs, sequence, self.offered_a, self.self_test.running_until, now)
-        self._follow_plug()
+        self._follow_plug(now)
         open_for_sure = not sequence.closed and guards.contactor.open_for_sure
         rested = now - sequence.switched_at >= t.WELD_CHECK_S
         if self.faults.wants_release(FaultCode.RESIDUAL_SELF_TEST, now):
@@ -173,10 +175,14 @@ class EvseControl:
             self._settled_at = now if guards.plugged is False else now + t.T_STEP_X1_S
         return start_test
 
-    def _follow_plug(self) -> None:
+    def _follow_plug(self, now: float) -> None:
         plugged, state = self.guards.plugged, self.guards.state
         if plugged is None:
             return
+        if plugged and self.was_plugged is False:
+            self.plugged_at = now
+        elif not plugged:
+            self.plugged_at = None
         if not plugged:
             if self.was_plugged:
                 self.permits.withdraw()  # it was given for the vehicle that has gone

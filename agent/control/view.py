@@ -80,4 +80,5 @@ def observe(evse: EvseControl, inputs: EvseInputs, now: float) -> Observation:
         temperature_c=guards.temperature.celsius,
         pilot_high_v=None if volts is None else volts.high_v,
         pilot_low_v=None if volts is None else volts.low_v,
+        plugged_at=evse.plugged_at,
     )

@@ -208,6 +208,8 @@ class Observation:
     temperature_c: float | None = None
     pilot_high_v: float | None = None
     pilot_low_v: float | None = None
+    plugged_at: float | None = None
+    """When the vehicle that is connected was plugged in; None when there is none, or it was there before control."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,12 +281,23 @@ class Transactions:
             self.stop(evse, reason_of(fault))
         elif evse.connected is False:
             self._vehicle_gone(evse, session)
+        elif self._replugged(evse, session):
+            self._vehicle_gone(evse, session)
+            session.left = session.phase is Phase.STOPPING
         elif session.refused and settings.boolean("TxCtrlr.StopTxOnInvalidId"):
             most_wh = settings.integer("TxCtrlr.MaxEnergyOnInvalidId")
             register_wh = session.register_wh if session.register_wh is not None else session.refused_wh
             if register_wh - session.refused_wh >= most_wh:
                 self.stop(evse, StopReason.DE_AUTHORIZED)
                 session.hold_cable = evse.socket  # OCPP 1.6 §4.8: until the same id or group is presented
+
+    @staticmethod
+    def _replugged(evse: Evse, session: Session) -> bool:
+        """The vehicle that is connected came after the start: this agent was away when the first one left."""
+        started, observation = session.started, evse.observation
+        if started is None or observation is None or observation.plugged_at is None:
+            return False
+        return session.authorised.boot == started.boot and observation.plugged_at > started.monotonic_s
 
     def _vehicle_gone(self, evse: Evse, session: Session) -> None:
         settings = self._site.settings

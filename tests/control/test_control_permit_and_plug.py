@@ -44,3 +44,21 @@ def test_a_permit_given_before_the_plug_holds_for_the_vehicle_that_comes() -> No
     rig.vehicle = "C"
     rig.run(20.0)
     assert rig.out.contactor
+
+
+def test_an_observation_tells_when_the_vehicle_was_plugged_in() -> None:
+    rig = Rig(vehicle="B")
+    rig.run(2.0)
+    assert rig.out.observation is not None
+    assert rig.out.observation.plugged_at is None  # it was there before control
+    rig.vehicle = "A"
+    rig.run(2.0)
+    before = rig.now
+    rig.vehicle = "B"
+    rig.run(2.0)
+    plugged_at = rig.out.observation.plugged_at
+    assert plugged_at is not None
+    assert before < plugged_at < before + 1.0
+    rig.vehicle = "A"
+    rig.run(2.0)
+    assert rig.out.observation.plugged_at is None

@@ -84,9 +84,15 @@ class Outlet:
     opens_at: float | None = None
     faults: dict = None
     locks: bool = True
+    plugged_at: float | None = None
+    _was_plugged: bool = False
 
     def step(self, now, dt_s):
         """Let ``dt_s`` pass up to ``now``."""
+        if self.plugged is not self._was_plugged:
+            self._was_plugged = self.plugged
+            self.plugged_at = now if self.plugged else None
+            self.permit = None  # a permit does not outlive the plug
         if self.closed:
             self.register_wh += self.current_a() * 3 * 230 * dt_s / 3600
         if self.opens_at is not None and now >= self.opens_at:
@@ -135,6 +141,7 @@ class Outlet:
             limited_by="permit",
             holds=() if self.closed else tuple(holds),
             faults=tuple(self.faults or {}),
+            plugged_at=self.plugged_at,
         )
 
     def sample(self, now):

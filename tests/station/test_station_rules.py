@@ -580,6 +580,41 @@ def test_the_vehicle_left_while_the_agent_was_away():
     assert world.status() == "Available"
 
 
+def test_another_vehicle_came_while_the_agent_was_away():
+    """The first driver pays for the first vehicle only; the second must show a card of their own."""
+    world = in_session()
+    outlet = world.outlets[1]
+    outlet.plugged = False
+    outlet.step(world.now, 0.0)
+    world.now += 5
+    outlet.plugged = True
+    outlet.step(world.now, 0.0)
+    world.restart_agent()
+    world.run(10)
+    (ended,) = world.ended()
+    assert ended.reason is StopReason.EV_DISCONNECTED
+    assert ended.meter_wh == outlet.register_wh
+    assert not outlet.closed
+    world.tap("BBBB2222")
+    world.run(10)
+    assert [started.token for started in world.started()][1:] == ["BBBB2222"]
+    assert outlet.closed
+
+
+def test_the_same_transaction_goes_on_after_a_replug_while_the_agent_was_away_if_unplugging_does_not_end_it():
+    world = in_session({"TxCtrlr.StopTxOnEVSideDisconnect": "false"})
+    outlet = world.outlets[1]
+    outlet.plugged = False
+    outlet.step(world.now, 0.0)
+    world.now += 5
+    outlet.plugged = True
+    outlet.step(world.now, 0.0)
+    world.restart_agent()
+    world.run(10)
+    assert world.ended() == []
+    assert outlet.closed
+
+
 def test_a_short_power_cut_is_bridged_and_a_long_one_ends():
     world = in_session()
     world.power_cut(600)
