@@ -6,7 +6,10 @@ from importlib import import_module
 
 from tests.faults.attack import Attack
 
-MODULES: tuple[str, ...] = ("crash_points",)
+MODULES: tuple[str, ...] = (
+    "crash_points",
+    "random_kills",
+)
 
 
 def attacks() -> tuple[Attack, ...]:

@@ -122,7 +122,7 @@ def _short(directory: Path, progress: Progress) -> Outcome:
 def _control(directory: Path, progress: Progress) -> Outcome:
     """Each protection is taken away in turn. If any of these days looks clean, the whole control does."""
     holes = {
-        "durable": "committed:9",
+        "durable": "committed:32",
         "answer": "send-StartTransaction:1",
         "message-id": "",
     }

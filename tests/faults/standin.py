@@ -150,13 +150,13 @@ class StandIn:
         outlet.move(False)
         self._tell(outlet)
 
-    def tap(self, token: str) -> None:
-        """Present a card; nobody hears it while no agent is there.
+    def tap(self, token: str, evse: int) -> None:
+        """Present a card at the EVSE's own readers; nobody hears it while no agent is there.
 
         Each of several readers in turn, because the same card at the same reader soon after is the same presentation.
         """
         self._reader = self._reader % READERS + 1
-        self._send(TokenPresented(f"reader{self._reader}", time.monotonic(), token, "ISO14443", 0))
+        self._send(TokenPresented(f"reader{evse}-{self._reader}", time.monotonic(), token, "ISO14443", evse))
 
     # ---- the link ----
 
