@@ -26,6 +26,7 @@ from agent.journal.events import Event, Stamp
 from agent.journal.history import TransactionSummary
 from agent.journal.salvage import salvage
 from agent.journal.schema import MIGRATIONS, Migration
+from agent.journal.space import Space
 
 __all__ = ["Journal", "JournalError", "Parked", "ParkedKey", "Pending", "QueueFigures", "TransactionSummary"]
 
@@ -96,6 +97,7 @@ class Journal:
         self._lock = lock
         self._depth = 0
         self._boots: dict[str, int] = {}
+        self._space = Space()
 
     @classmethod
     def open(cls, path: Path, boot: str, migrations: Sequence[Migration] = MIGRATIONS) -> Journal:
@@ -149,6 +151,7 @@ class Journal:
 
     def _roll_back(self) -> None:
         self._boots.clear()
+        self._space.rolled_back()
         try:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -301,6 +304,29 @@ class Journal:
             return QueueFigures(pending, parked, oldest[0] if oldest else None)
 
         return self._read(query)
+
+    # ---- space --------------------------------------------------------------------------------------------------
+
+    def keep_below(self, most_bytes: int) -> None:
+        """From this size on ``make_room`` thins samples."""
+        self._space.most_bytes = most_bytes
+
+    def make_room(self) -> int:
+        """Thin samples one portion further when the journal is too large. Return how many have gone in all, ever.
+
+        Cheap while there is room. Call it after each write that grew the journal.
+        """
+        with self._write():
+            gone = int((self.kept_one("journal", "thinned") or {}).get("samples", 0))
+            now_gone = self._space.thin(self._db)
+            if now_gone:
+                self.keep("journal", "thinned", {"samples": gone + now_gone})
+        return gone + now_gone
+
+    @property
+    def crowded(self) -> bool:
+        """Larger than it should be, with nothing left to thin: starts and ends are all that wait."""
+        return self._space.crowded
 
     # ---- transactions -------------------------------------------------------------------------------------------
 
