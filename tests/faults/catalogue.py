@@ -9,6 +9,7 @@ from tests.faults.attack import Attack
 MODULES: tuple[str, ...] = (
     "crash_points",
     "random_kills",
+    "cold_boot",
 )
 
 
