@@ -4,9 +4,10 @@ A record that the network refuses for good steps aside so that others pass. It s
 
 - Without its start a transaction has no number, and what follows would be booked nowhere. So when a start steps aside,
   the rest of its transaction does too, and comes back with it, in order.
-- All of it is offered again when nothing else waits: after each reconnect, but not more often than every
-  ``OFFER_GAP_S``, and every ``OFFER_EVERY_S`` on a connection that stands. One try each, so that a network that still
-  refuses is not held up.
+- All of it is offered again: after each reconnect, but not more often than every ``OFFER_GAP_S``, and every
+  ``OFFER_EVERY_S`` on a connection that stands. It goes before the line, because it is older: so a network that was
+  repaired gets each transaction in order. One try each, and after ``REFUSALS`` refusals the line goes on and the rest
+  has its turn next time: so a network that still refuses holds nobody up.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from agent.ocpp.ports import JournalPort, ParkedKey, PendingRecord
 
 OFFER_GAP_S = 600.0
 OFFER_EVERY_S = 6 * 3600.0
+REFUSALS = 5
 
 WAITS = "waits for the start of its transaction, which the network refused"
 
@@ -49,11 +51,14 @@ class Aside:
         self._cursor = 0
         self._chunk: deque[ParkedKey] = deque()
         self._more = False
+        self._rest = False
+        """The pass began in the middle."""
         self._offered: set[int] = set()
         self._fresh: set[int] = set()
         """Parked on the present connection: a reconnect before does not speak for them."""
         self._spared: set[int] = set()
         """What the present pass leaves out."""
+        self._refusals = 0
 
     def reconnected(self) -> None:
         self._reconnected = True
@@ -61,7 +66,9 @@ class Aside:
 
     def stepped_aside(self, record: PendingRecord) -> None:
         """The record has just been parked."""
-        self._offered.discard(record.seq)
+        if record.seq in self._offered:
+            self._offered.remove(record.seq)
+            self._refusals += 1
         self._fresh.add(record.seq)
         if isinstance(record.event, TransactionStarted):
             self._transactions().add(record.event.transaction)
@@ -94,15 +101,18 @@ class Aside:
         return self._began_at + (OFFER_GAP_S if self._reconnected else OFFER_EVERY_S)
 
     def offer(self, now: float) -> Offer:
-        """Put the next parked record back into the line. Ask only while nothing waits there."""
+        """Put the next parked record back into the line, in front. Ask only while nothing is on its way."""
         if now < self.due_at():
             return Offer.NOTHING
         if not self._passing:
             self._held = self._journal.held_transactions(WAITS)
             self._spared = self._fresh.copy() if self._reconnected else set()
-            self._passing, self._reconnected, self._began_at, self._cursor = True, False, now, 0
+            self._passing, self._reconnected, self._began_at = True, False, now
             self._chunk.clear()
-            self._more = True
+            self._more, self._refusals, self._rest = True, 0, self._cursor > 0
+        elif self._refusals >= REFUSALS:
+            self._passing = False
+            return Offer.NOTHING
         if not self._chunk and self._more:
             self._chunk.extend(self._journal.parked_keys(_CHUNK, self._cursor))
             self._more = len(self._chunk) == _CHUNK
@@ -113,7 +123,10 @@ class Aside:
             if free and self._journal.unpark(key.seq):
                 self._offered.add(key.seq)
                 return Offer.MOVED
-        self._passing = self._more
+        if not self._more:
+            # An earlier pass was broken off here: what lies before had its turn then, and has it now as well.
+            self._cursor, self._more, self._rest = 0, self._rest, False
+            self._passing = self._more
         return Offer.LOOKING if self._more else Offer.NOTHING
 
     def _transactions(self) -> set[str]:

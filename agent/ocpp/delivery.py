@@ -161,14 +161,17 @@ class Delivery:
         if self._stuck or len(self._unmarked) > 1:
             self._mark()
         while not self._exhausted:
+            offer = self._aside.offer(now)
+            if offer is Offer.LOOKING:
+                self._resume_at = now
+                return None
+            if offer is Offer.MOVED:
+                self._batch.clear()
             if not self._batch:
                 self._mark()  # or they would be read again
                 self._batch.extend(self._journal.pending(BATCH))
                 if not self._batch:
-                    if (offer := self._aside.offer(now)) is Offer.MOVED:
-                        continue
-                    self._exhausted = offer is Offer.NOTHING
-                    self._resume_at = now if offer is Offer.LOOKING else None
+                    self._exhausted = True
                     return None
                 self._told.note(self._batch)
             record = self._batch[0]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ocpp_fakes import FakeJournal, ended, sampled, started
 
 from agent.journal.events import ChargingState, TransactionUpdated
-from agent.ocpp.aside import OFFER_EVERY_S, OFFER_GAP_S
+from agent.ocpp.aside import OFFER_EVERY_S, OFFER_GAP_S, REFUSALS
 from agent.ocpp.delivery import Delivery
 from agent.ocpp.rpc import Call, Outcome, Result
 from agent.ocpp.v16.render import Renderer16
@@ -135,7 +135,7 @@ def test_what_stepped_aside_is_offered_again_after_a_reconnect_and_comes_in_orde
     assert list(line.journal.parked) == [1, 2, 3, 4]
     line.delivery.lost()
     assert line.delivery.next_call(2.0) is None
-    assert line.delivery.next_wake() == 1.0 + OFFER_GAP_S
+    assert line.delivery.next_wake() == OFFER_GAP_S
     # One try is all it has.
     line.next(1.0 + OFFER_GAP_S).done(REFUSED, 1.0 + OFFER_GAP_S)
     assert line.delivery.next_call(2.0 + OFFER_GAP_S) is None
@@ -154,11 +154,11 @@ def test_what_waited_for_a_start_goes_before_what_is_newer_even_while_writing_la
     line.journal.add(sampled("tx-1"))
     line.next().done(REFUSED, 0.0)
     line.delivery.lost()
-    start = line.next()
+    start = line.next(OFFER_GAP_S)
     line.journal.add(sampled("tx-1"))
     line.delivery.wake()
-    start.done(Outcome(Result.ANSWERED, ANSWER), 1.0)
-    assert [line.answer(1.0, {}).message_id for _ in range(2)] == ["message-2", "message-3"]
+    start.done(Outcome(Result.ANSWERED, ANSWER), OFFER_GAP_S)
+    assert [line.answer(OFFER_GAP_S, {}).message_id for _ in range(2)] == ["message-2", "message-3"]
 
 
 def test_a_standing_connection_is_offered_again_every_few_hours() -> None:
@@ -182,7 +182,35 @@ def test_a_flapping_link_is_not_held_up_by_what_stepped_aside() -> None:
         if call is not None:
             tries += 1
             call.done(REFUSED, float(now))
-    assert tries == 6
+    assert tries == 5
+
+
+def test_a_network_that_still_refuses_everything_is_not_asked_for_all_of_it() -> None:
+    line = Line(attempts=1)
+    for number in range(8):
+        line.journal.session(f"tx-{number}")
+    for _ in range(8):
+        line.next().done(REFUSED, 0.0)
+    assert line.delivery.next_call(0.0) is None
+    refused = []
+    for now in (OFFER_GAP_S, 2 * OFFER_GAP_S):
+        line.delivery.lost()
+        line.journal.add(ended("tx-new"))
+        for _ in range(REFUSALS):
+            call = line.delivery.next_call(now) or line.next(now)  # once it only looks
+            refused.append(call.message_id)
+            call.done(REFUSED, now)
+        assert line.answer(now).action == "StopTransaction"
+    # The second time those had their turn that were left out the first time.
+    assert refused == [f"message-{seq}" for seq in (1, 4, 7, 10, 13, 16, 19, 22, 1, 4)]
+    line.delivery.lost()
+    told = 0
+    for _ in range(50):
+        call = line.delivery.next_call(3 * OFFER_GAP_S)
+        if call is not None:
+            told += 1
+            call.done(Outcome(Result.ANSWERED, ANSWER), 3 * OFFER_GAP_S)
+    assert (told, line.journal.parked) == (24, {})
 
 
 def test_a_retried_start_keeps_its_time_when_the_clock_is_corrected() -> None:
