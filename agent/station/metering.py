@@ -79,6 +79,8 @@ class Metering:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._told: dict[int, float] = {}
+        """When the reading was taken that each EVSE's last periodic sample told (monotonic)."""
         self._aligned_s = 0
         self._aligned_utc_s: float | None = None
 
@@ -133,8 +135,9 @@ class Metering:
             # The grid stays that of the start, however late this step comes.
             evse.sampled_at += math.floor((site.now - evse.sampled_at) / interval_s) * interval_s
             sample = evse.fresh_meter(site.now)
-            if sample is None:
-                continue
+            if sample is None or sample.at <= self._told.get(evse.id, float("-inf")):
+                continue  # nothing new: a meter slower than the interval must not make one reading look like two
+            self._told[evse.id] = sample.at
             interval_wh = None if evse.sampled_wh is None else sample.energy_import_wh - evse.sampled_wh
             evse.sampled_wh = sample.energy_import_wh
             # The values carry the time they were taken, but none from before the start.

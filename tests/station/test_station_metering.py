@@ -167,3 +167,15 @@ def test_a_day_passes():
     total = sum(event.meter_wh for event in world.ended()) - sum(event.meter_wh for event in world.started())
     given_wh = sum(outlet.register_wh - 1000.25 for outlet in world.outlets.values())
     assert total == pytest.approx(given_wh, abs=1e-6)
+
+
+def test_a_reading_is_told_once_however_often_it_is_due():
+    world = charging(SampledDataCtrlr_TxUpdatedInterval="1")
+    world.run(5)
+    world.outlets[1].meter_works = False
+    world.run(4)  # the last reading still counts as fresh
+    world.outlets[1].meter_works = True
+    world.run(5)
+    taken = [stamp.monotonic_s for _, stamp in samples(world)]
+    assert len(taken) > 8
+    assert taken == sorted(set(taken))
