@@ -370,7 +370,14 @@ class FullPlace(Place):
     async def __aenter__(self) -> Self:
         self.directory.mkdir(parents=True, exist_ok=True)
         await self.csms.__aenter__()
-        self.lab = Lab(self.directory, self._settings, evses=2, energy_factor=self._energy_factor, csms=self.csms.url)
+        self.lab = Lab(
+            self.directory,
+            self._settings,
+            evses=2,
+            readers_per_evse=True,
+            energy_factor=self._energy_factor,
+            csms=self.csms.url,
+        )
         await asyncio.to_thread(self.lab.start)
         logs = self.directory / "logs"
         logs.mkdir(exist_ok=True)
