@@ -28,6 +28,9 @@ from agent.local.status import StatusDocument
 from agent.ocpp.ports import UplinkReport
 from agent.ocpp.tunnel import Tunnel
 from agent.ocpp.v16.configuration import initial_settings
+from agent.station.charging.plan import Composite
+from agent.station.charging.profile import Profile, RateUnit
+from agent.station.charging.store import Filter
 from agent.station.commands import (
     AvailabilityAnswer,
     RemoteStart,
@@ -56,7 +59,7 @@ log = logging.getLogger(__name__)
 EXIT_RESTART = 75
 """Exit status that asks the service manager for a fresh start (EX_TEMPFAIL)."""
 
-KEPT_TABLES = ("session", "availability", "setting", "token", "local_list", "station")
+KEPT_TABLES = ("session", "availability", "setting", "token", "local_list", "station", "charging_profile")
 
 UNLOCK_TIMEOUT_S = 15.0
 
@@ -250,6 +253,19 @@ class App:
         self.carry_out(effects)
         return answer
 
+    def set_charging_profile(self, evse: int, profile: Profile) -> bool:
+        answer, effects = self._station.set_charging_profile(evse, profile, self._clock.now())
+        self.carry_out(effects)
+        return answer
+
+    def clear_charging_profiles(self, which: Filter) -> bool:
+        answer, effects = self._station.clear_charging_profiles(which, self._clock.now())
+        self.carry_out(effects)
+        return answer
+
+    def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None) -> Composite | None:
+        return self._station.composite_schedule(evse, duration_s, unit, self._clock.now())
+
     def set_setting(self, name: str, text: str) -> SettingAnswer:
         answer, effects = self._station.set_setting(name, text, self._clock.now())
         self.carry_out(effects)
@@ -276,6 +292,8 @@ class App:
                 log.error("journal: %s; the corrected clock will be noted later", error)
             else:
                 self._clock_unwritten = False
+            # Charging schedules lie in wall time: what they allow may differ now.
+            self.carry_out(self._station.timer(self._clock.now()))
 
     # ---- status source, for the local API --------------------------------------------------------------------
 

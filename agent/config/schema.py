@@ -49,10 +49,29 @@ class Station:
     imsi: str = option("", help="subscriber number of the modem, at most 20 characters", check=lambda v: _length(v, 20))
     meter_type: str = option("", help="type of the main meter, at most 25 characters", check=lambda v: _length(v, 25))
     meter_serial_number: str = option("", help="serial number of the main meter", check=lambda v: _length(v, 25))
+    time_zone: str = option(
+        "",
+        help="zone that daily and weekly charging schedules follow, like Europe/Berlin; empty for UTC",
+        check=lambda v: _time_zone(v),
+    )
 
 
 def _length(value: str, most: int) -> str:
     return "" if len(value) <= most else f"is {len(value)} characters long; shorten it to {most}"
+
+
+def _time_zone(value: str) -> str:
+    if not value:
+        return ""
+    from zoneinfo import ZoneInfo  # rarely needed, and the control process reads this file too
+
+    try:
+        ZoneInfo(value)
+    except (OSError, ValueError):
+        return "is no time zone; use a name like Europe/Berlin, or leave it empty for UTC"
+    except KeyError:
+        return "is not known on this machine; use a name like Europe/Berlin, or install tzdata"
+    return ""
 
 
 def _pilot_current(value: float, nothing: str) -> str:
@@ -78,6 +97,16 @@ def _network_address(value: str) -> str:
     if not value.isascii() or any(character <= " " or character in "?#" for character in value):
         return "must not hold blanks, '?', '#' or letters outside ASCII; write host and path only"
     return ""
+
+
+def _given_address(value: str) -> str:
+    return _network_address(value) if value else "is empty; give an address, or remove this network"
+
+
+def _tls_address(value: str) -> str:
+    if value.startswith("ws://"):
+        return "must begin with wss://"
+    return _network_address(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +200,31 @@ class Authorisation:
     )
 
 
+class KeyType(Enum):
+    """Kind of key that is made for a certificate of the charge point."""
+
+    P256 = "p256"
+    RSA2048 = "rsa2048"
+    RSA3072 = "rsa3072"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One more way to a network, tried in order when those before it cannot be reached."""
+
+    url: str = option(help="ws:// or wss:// address; the identity is added to it", check=lambda v: _given_address(v))
+    tls_url: str = option(
+        "", help="wss:// address for security profiles 2 and 3, when not that of url", check=lambda v: _tls_address(v)
+    )
+    identity: str = option("", help="charge point identity there; that of ocpp when empty")
+    password: str = option("", help="basic-authentication password there (AuthorizationKey)", secret=True)
+    security_profile: int | None = option(
+        None, help="0 to 3; what address and password say when left out", choices=(0, 1, 2, 3)
+    )
+    ca_file: Path | None = option(None, help="root certificates that its certificate must chain to")
+    operator: str = option("", help="whose books it keeps; those of one name share transaction numbers")
+
+
 @dataclass(frozen=True, slots=True)
 class Ocpp:
     """The operator's network."""
@@ -183,6 +237,20 @@ class Ocpp:
     identity: str = option("", help="charge point identity; the serial number when empty")
     password: str = option("", help="basic-authentication password (AuthorizationKey)", secret=True)
     ca_file: Path | None = option(None, help="root certificates that the network's certificate must chain to")
+    tls_url: str = option(
+        "",
+        help="wss:// address for security profiles 2 and 3, when not that of url",
+        check=lambda v: _tls_address(v),
+    )
+    security_profile: int | None = option(
+        None, help="0 to 3; what address and password say when left out", choices=(0, 1, 2, 3)
+    )
+    additional_root_check: bool = option(
+        False, help="a new network root must be signed by the one it replaces (AdditionalRootCertificateCheck)"
+    )
+    key_type: KeyType = option(KeyType.P256, help="key made for a certificate of the charge point")
+    networks: tuple[Network, ...] = option((), help="further ways to a network, tried in this order")
+    network_attempts: int = option(3, help="tries of one before the next is tried", ge=1, le=100)
     connect_timeout_s: float = option(15.0, help="for connection and handshake together", unit="s", ge=1, le=120)
     ping_timeout_s: float = option(
         20.0, help="how long a pong may take before the link counts as dead", unit="s", ge=1, le=120

@@ -9,6 +9,9 @@ from enum import Enum
 from typing import Any, Protocol
 
 from agent.journal.events import Event
+from agent.station.charging.plan import Composite
+from agent.station.charging.profile import Profile, RateUnit
+from agent.station.charging.store import Filter
 from agent.station.commands import (
     AvailabilityAnswer,
     RemoteStart,
@@ -57,6 +60,15 @@ class StationPort(Protocol):
     def reset(self, kind: ResetKind) -> bool: ...
 
     def clear_cache(self) -> bool: ...
+
+    def set_charging_profile(self, evse: int, profile: Profile) -> bool:
+        """Install a charging profile (``evse`` 0: of the station, or default of all). False: it breaks a rule."""
+
+    def clear_charging_profiles(self, which: Filter) -> bool:
+        """False when none matched."""
+
+    def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None) -> Composite | None:
+        """What an EVSE, or (0) the station, may draw from now on; None for no such EVSE or time."""
 
     def set_setting(self, name: str, text: str) -> SettingAnswer:
         """Check, persist and apply a setting of ``agent.station.settings``."""

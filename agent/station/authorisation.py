@@ -73,6 +73,8 @@ class Ask:
     remote_start_id: int | None
     remote: bool
     deadline: float
+    profile: dict[str, Any] | None = None
+    """Document of the charging profile that came with a remote start."""
 
 
 class Authorisation:
@@ -96,13 +98,20 @@ class Authorisation:
     def decide(self, token: Token, online: bool) -> Decision:
         return decide(self.known(token), online, self._site.settings, self._site.moment.utc_s)
 
-    def ask(self, token: Token, evse: int, remote: bool = False, remote_start_id: int | None = None) -> None:
+    def ask(
+        self,
+        token: Token,
+        evse: int,
+        remote: bool = False,
+        remote_start_id: int | None = None,
+        profile: dict[str, Any] | None = None,
+    ) -> None:
         """Ask the network, unless the same is being asked already."""
         if any(ask.token.key == token.key and ask.evse == evse for ask in self._asks.values()):
             return
         self._last_request += 1
         wait_s = self._site.settings.integer("OCPPCommCtrlr.MessageTimeout") + ANSWER_MARGIN_S
-        self._asks[self._last_request] = Ask(token, evse, remote_start_id, remote, self._site.now + wait_s)
+        self._asks[self._last_request] = Ask(token, evse, remote_start_id, remote, self._site.now + wait_s, profile)
         self._site.emit(AskAuthorisation(self._last_request, token))
 
     def answered(self, request: int, info: TokenInfo | None) -> tuple[Ask, Decision] | None:

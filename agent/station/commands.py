@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from agent.station.charging.profile import Profile
 from agent.station.tokens import Token
 
 
@@ -57,6 +58,8 @@ class RemoteStart:
     evse: int | None = None
     """None: the station chooses a free one."""
     remote_start_id: int | None = None
+    profile: Profile | None = None
+    """A TxProfile for the transaction to come."""
 
 
 @dataclass(frozen=True, slots=True)

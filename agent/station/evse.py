@@ -47,6 +47,8 @@ class Evse:
 
     # Timers and figures of the parts of the station.
     share_a: float = 0.0
+    allowed_a: float | None = None
+    """The network's charging profiles allow the running transaction so much, per phase; None: they set no limit."""
     resting_since: float | None = None
     start_by: float | None = None
     opened_at: float | None = None

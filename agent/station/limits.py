@@ -21,21 +21,25 @@ class Claim:
     """The vehicle takes energy or has not been offered any yet."""
     resting: bool = False
     """It was offered energy and has not taken it for a while: it waits behind those that want."""
+    least_a: float = MINIMUM_A
+    """Below this it had better not charge at all; at least 6 A."""
 
 
 def share(limit_a: float, claims: Iterable[Claim]) -> dict[int, float]:
     """Divide ``limit_a`` so that the sum never exceeds it. Return ampere per EVSE; 0.0 means: wait.
 
-    Each EVSE gets at least 6 A or nothing. When it does not suffice for all, those that came first are served.
-    What is left above the minimum goes evenly to the vehicles that ask, then to the others.
+    Each EVSE gets at least its least current or nothing. When it does not suffice for all, those that came first are
+    served. What is left above that goes evenly to the vehicles that ask, then to the others.
     """
     ordered = sorted(claims, key=lambda claim: (claim.resting, claim.order))
     result = {claim.evse: 0.0 for claim in ordered}
-    places = int(max(limit_a, 0.0) // MINIMUM_A)
-    served = [claim for claim in ordered if claim.max_a >= MINIMUM_A][:places]
-    for claim in served:
-        result[claim.evse] = MINIMUM_A
-    left_a = limit_a - MINIMUM_A * len(served)
+    left_a = limit_a
+    served = []
+    for claim in ordered:
+        if MINIMUM_A <= claim.least_a <= min(claim.max_a, left_a):
+            result[claim.evse] = claim.least_a
+            left_a -= claim.least_a
+            served.append(claim)
     for asking in (True, False):
         left_a = _fill(left_a, [claim for claim in served if claim.asking is asking], result)
     return result
@@ -43,7 +47,8 @@ def share(limit_a: float, claims: Iterable[Claim]) -> dict[int, float]:
 
 def _fill(left_a: float, claims: list[Claim], result: dict[int, float]) -> float:
     """Raise all evenly up to their own limits, in whole tenths of an ampere. Return what is left."""
-    for index, claim in enumerate(sorted(claims, key=lambda claim: claim.max_a)):
+    # In order of how much more each can take, what the first ones leave goes evenly to the rest.
+    for index, claim in enumerate(sorted(claims, key=lambda claim: claim.max_a - result[claim.evse])):
         even_a = left_a / (len(claims) - index)
         more_a = int(min(claim.max_a - result[claim.evse], even_a) * 10 + 1e-6) / 10
         if more_a > 0:

@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from agent.link.messages import Permit, Withdraw
+from agent.station.charging.plan import tenth
+from agent.station.drawing import Drawing
 from agent.station.evse import Evse
-from agent.station.limits import Claim, share
+from agent.station.limits import MINIMUM_A, Claim, share
 from agent.station.site import Site, earliest
+from agent.station.smart_charging import SmartCharging
 
 log = logging.getLogger(__name__)
+
+ROUNDING_A = 0.05
+"""Shares are tenths of an ampere; their sum must not fail by what binary fractions lose."""
 
 RESTING_S = 60.0
 """A vehicle that leaves its offer untaken for so long counts as full and yields its place to one that waits."""
 
 
 class Permits:
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, charging: SmartCharging) -> None:
         self._site = site
+        self._charging = charging
         self._serial = 0
+        self._drawing = {evse: Drawing() for evse in site.evses}
 
     def limit_a(self) -> float:
         """What all EVSEs together may draw, per phase."""
+        network_a = self._charging.station_limit_a()
+        return self.local_limit_a() if network_a is None else min(self.local_limit_a(), network_a)
+
+    def local_limit_a(self) -> float:
+        """The same without the network's charging profiles."""
         site = self._site
         return min(site.config.installation.max_current_a, site.settings.integer("ChargingStation.MaxCurrent"))
 
     def settle(self) -> None:
-        """Share the feed afresh and tell control what changed: first who gets less, then who gets more."""
+        """Share the feed afresh and tell control what changed: first who gets less, then who gets more.
+
+        More is given only when those who got less have followed, so that the feed is never drawn beyond its limit.
+        """
+        for evse in self._site.evses.values():
+            self._drawing[evse.id].follow(evse, self._site.now)
         claims = [claim for evse in self._site.evses.values() if (claim := self._claim(evse)) is not None]
         shares = share(self.limit_a(), claims)
         for evse in self._site.evses.values():
@@ -41,6 +60,7 @@ class Permits:
             for evse in self._site.evses.values()
             for at in (
                 evse.permit_at + self._renewal_s if evse.permit is not None and self._site.control else None,
+                self._drawing[evse.id].until,
                 evse.resting_since + RESTING_S
                 if evse.resting_since is not None and self._site.now - evse.resting_since < RESTING_S
                 else None,
@@ -59,7 +79,7 @@ class Permits:
     def _claim(self, evse: Evse) -> Claim | None:
         session = evse.running
         if session is None or evse.connected is not True or not self.may_draw(evse):
-            evse.resting_since = None
+            evse.resting_since = evse.allowed_a = None
             return None
         observation = evse.observation
         asking = observation is None or observation.vehicle_ready or observation.offered_a <= 0
@@ -68,7 +88,16 @@ class Permits:
         elif not asking and evse.resting_since is None:
             evse.resting_since = self._site.now
         resting = evse.resting_since is not None and self._site.now - evse.resting_since >= RESTING_S
-        return Claim(evse.id, evse.max_current_a, session.order, asking and not resting, resting)
+        most_a, least_a = evse.max_current_a, MINIMUM_A
+        level = self._charging.limit(evse)
+        evse.allowed_a = None if level is None else tenth(level.current_a)
+        if level is not None and evse.allowed_a is not None:
+            most_a = min(most_a, evse.allowed_a)
+            # OCPP 1.6 §3.13.4: better to wait than to charge below minChargingRate; but no limit is below it by itself.
+            wanted_a = math.ceil(level.minimum_a * 10 - 1e-6) / 10
+            if MINIMUM_A < wanted_a <= min(most_a, self.limit_a()):
+                least_a = wanted_a
+        return Claim(evse.id, most_a, session.order, asking and not resting, resting, least_a)
 
     def may_draw(self, evse: Evse) -> bool:
         """False for a token refused afterwards that has had its rest (OCPP 1.6 §9.1.18 MaxEnergyOnInvalidId)."""
@@ -97,15 +126,29 @@ class Permits:
                 evse.permit, evse.withdrawn = None, True
             return
         last = evse.permit
-        same = last is not None and last.current_a == evse.share_a and last.transaction == session.transaction
+        current_a = self._now_a(evse)
+        if current_a < MINIMUM_A:
+            return  # nothing is offered yet; it comes when others have made room
+        same = last is not None and last.current_a == current_a and last.transaction == session.transaction
         if same and site.now - evse.permit_at < self._renewal_s:
             return
         # Rises over restarts too, so that an observation never names an old permit as the one in force.
         self._serial = max(self._serial + 1, int(site.now * 1000))
         phases = min(evse.config.phases, site.config.installation.phases)
-        permit = Permit(evse.id, self._serial, evse.share_a, phases, site.config.control.lease_s, session.transaction)
+        permit = Permit(evse.id, self._serial, current_a, phases, site.config.control.lease_s, session.transaction)
         evse.permit, evse.permit_at, evse.withdrawn = permit, site.now, False
+        self._drawing[evse.id].granted(current_a)
         site.send(permit)
+
+    def _now_a(self, evse: Evse) -> float:
+        """Return how much of its share an EVSE can have at once: all, unless others still draw what it is to get."""
+        own = self._drawing[evse.id]
+        others_a = sum(drawing.most_a for number, drawing in self._drawing.items() if number != evse.id)
+        if evse.share_a <= own.most_a or others_a + evse.share_a <= self.limit_a() + ROUNDING_A:
+            return evse.share_a
+        if evse.permit is not None:
+            return min(evse.permit.current_a, evse.share_a)
+        return tenth(own.most_a)
 
     @staticmethod
     def _why_not(evse: Evse) -> str:
@@ -114,4 +157,8 @@ class Permits:
             return "no session"
         if session.stopped is not None:
             return session.reason.value
-        return "refused by the network" if session.refused else "waits for its share of the feed"
+        if session.refused:
+            return "refused by the network"
+        if evse.allowed_a is not None and evse.allowed_a < MINIMUM_A:
+            return "the charging profile allows less than 6 A"
+        return "waits for its share of the feed"

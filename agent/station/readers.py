@@ -7,6 +7,7 @@ import logging
 from agent.journal.events import StartTrigger, StopReason
 from agent.link.messages import TokenPresented
 from agent.station.authorisation import Ask, Authorisation, Decision, Verdict
+from agent.station.charging.profile import document
 from agent.station.commands import RemoteStart
 from agent.station.evse import Evse
 from agent.station.session import Phase, Session
@@ -58,19 +59,25 @@ class Readers:
         if evse is None or evse.stopped_by_fault:
             log.info("remote start for token %s is refused: %s", request.token.masked, why or "fault")
             return False
+        profile = document(request.profile) if request.profile is not None else None
         if self._site.settings.boolean("AuthCtrlr.AuthorizeRemoteStart"):
-            ask = Ask(request.token, evse.id, request.remote_start_id, True, 0.0)
+            ask = Ask(request.token, evse.id, request.remote_start_id, True, 0.0, profile)
             self._judge(ask, self._authorisation.decide(request.token, self._site.online))
             return True
         known = self._authorisation.known(request.token)
         self._transactions.authorise(
-            evse, request.token, known.group if known else "", StartTrigger.REMOTE_START, request.remote_start_id
+            evse,
+            request.token,
+            known.group if known else "",
+            StartTrigger.REMOTE_START,
+            request.remote_start_id,
+            profile,
         )
         return True
 
     def _judge(self, ask: Ask, decision: Decision) -> None:
         if decision.verdict is Verdict.ASK:
-            self._authorisation.ask(ask.token, ask.evse, ask.remote, ask.remote_start_id)
+            self._authorisation.ask(ask.token, ask.evse, ask.remote, ask.remote_start_id, ask.profile)
         else:
             self.decided(ask, decision)
 
@@ -87,7 +94,7 @@ class Readers:
             self._refuse(ask, why)
             return
         trigger = StartTrigger.REMOTE_START if ask.remote else StartTrigger.AUTHORIZED
-        self._transactions.authorise(evse, ask.token, group, trigger, ask.remote_start_id)
+        self._transactions.authorise(evse, ask.token, group, trigger, ask.remote_start_id, ask.profile)
         if not ask.remote:
             self._show("accepted", [evse] if evse else self._free(ask.evse))
 

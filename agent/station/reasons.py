@@ -102,6 +102,9 @@ def _session_reasons(evse: Evse, limit_a: float, asking: bool) -> list[Reason]:
         return [
             Reason("limit", f"all together may draw {limit_a:g} A, no vehicle charges below 6 A", "raise the limit")
         ]
+    if evse.allowed_a is not None and evse.allowed_a < MINIMUM_A:
+        text = f"the network's charging profile allows {evse.allowed_a:g} A, no vehicle charges below 6 A"
+        return [Reason("charging_profile", text, "wait for the profile's next period, or ask the operator")]
     if evse.connected:
         return [Reason("waiting_for_share", "the feed is taken by others who came first", "wait for one to finish")]
     return []

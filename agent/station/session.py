@@ -51,6 +51,8 @@ class Session:
     """After the end: the plug stays locked until the same token or group is presented."""
     left: bool = False
     """After the end: the vehicle has gone, only the cable is left in the socket."""
+    profile: dict[str, Any] | None = None
+    """Document of the charging profile that came with a remote start, until the transaction begins."""
     history: list[tuple[float, tuple[SampledValue, ...]]] = field(default_factory=list)
     """For the end message, when it is to carry them: (wall time in seconds, values)."""
 
@@ -74,6 +76,7 @@ class Session:
             self.stopped,
             self.hold_cable,
             self.left,
+            self.profile is None,
             len(self.history),
             self.history[-1][0] if self.history else 0.0,
         )
@@ -101,6 +104,7 @@ class Session:
             "stop_token": self.stop_token,
             "hold_cable": self.hold_cable,
             "left": self.left,
+            "profile": self.profile,
             "history": [
                 [at, [{**asdict(value), "context": value.context.value} for value in values]]
                 for at, values in self.history

@@ -26,6 +26,9 @@ from agent.link.messages import (
 from agent.local.status import EvseDocument
 from agent.station.authorisation import Authorisation
 from agent.station.availability import Availability
+from agent.station.charging.plan import Composite
+from agent.station.charging.profile import Profile, RateUnit
+from agent.station.charging.store import Filter
 from agent.station.commands import AvailabilityAnswer, RemoteStart, ResetKind, SettingAnswer, StatusReport
 from agent.station.effects import Effect
 from agent.station.evse import Evse
@@ -37,6 +40,7 @@ from agent.station.reasons import reasons
 from agent.station.session import Phase
 from agent.station.settings import SETTINGS, SettingError, Settings, show
 from agent.station.site import Site, earliest
+from agent.station.smart_charging import SmartCharging
 from agent.station.snapshot import document
 from agent.station.statuses import CONTROL_GRACE_S, Statuses
 from agent.station.tokens import TokenInfo
@@ -60,7 +64,8 @@ class Station:
         self._authorisation = Authorisation(self._site, kept)
         self._readers = Readers(self._site, self._authorisation, self._transactions)
         self._availability = Availability(self._site, self._transactions, kept)
-        self._permits = Permits(self._site)
+        self._charging = SmartCharging(self._site, kept)
+        self._permits = Permits(self._site, self._charging)
         self._statuses = Statuses(self._site)
         self._indications = Indications(self._site)
 
@@ -161,6 +166,9 @@ class Station:
 
     def remote_start(self, request: RemoteStart, moment: Moment) -> tuple[bool, list[Effect]]:
         self._site.moment = moment
+        if request.profile is not None and (why := self._charging.remote_objection(request.profile)):
+            log.info("remote start refused: %s", why)
+            return False, self._settle()
         return self._readers.remote_start(request), self._settle()
 
     def remote_stop(self, transaction: str, moment: Moment) -> tuple[bool, list[Effect]]:
@@ -204,6 +212,24 @@ class Station:
     def clear_cache(self, moment: Moment) -> tuple[bool, list[Effect]]:
         self._site.moment = moment
         return self._authorisation.clear(), self._settle()
+
+    def set_charging_profile(self, evse: int, profile: Profile, moment: Moment) -> tuple[bool, list[Effect]]:
+        """Install a profile; ``evse`` 0: for the station, or as default of all. False when it breaks a rule."""
+        self._site.moment = moment
+        why = self._charging.install(evse, profile)
+        if why:
+            log.info("charging profile %d is refused: %s", profile.id, why)
+        return not why, self._settle()
+
+    def clear_charging_profiles(self, which: Filter, moment: Moment) -> tuple[bool, list[Effect]]:
+        """False when none matched."""
+        self._site.moment = moment
+        return self._charging.clear(which), self._settle()
+
+    def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None, moment: Moment) -> Composite | None:
+        """What an EVSE, or (0) the whole station, may draw from now on. None for no such EVSE or time."""
+        self._site.moment = moment
+        return self._charging.composite(evse, duration_s, unit, self._permits.local_limit_a())
 
     def set_setting(self, name: str, text: str, moment: Moment) -> tuple[SettingAnswer, list[Effect]]:
         """Check, keep and apply a setting."""
@@ -249,6 +275,7 @@ class Station:
                 self._transactions,
                 self._authorisation,
                 self._permits,
+                self._charging,
                 self._metering,
                 self._statuses,
                 self._availability,
@@ -262,6 +289,7 @@ class Station:
             self._answer(request, None)
         self._statuses.announce()
         self._transactions.settle()
+        self._charging.settle()
         self._metering.settle()
         self._permits.settle()
         self._statuses.settle()

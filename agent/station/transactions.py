@@ -116,11 +116,18 @@ class Transactions:
     # ---- authorisation ------------------------------------------------------------------------------------------
 
     def authorise(
-        self, evse: Evse | None, token: Token, group: str, trigger: StartTrigger, remote_start_id: int | None = None
+        self,
+        evse: Evse | None,
+        token: Token,
+        group: str,
+        trigger: StartTrigger,
+        remote_start_id: int | None = None,
+        profile: dict[str, Any] | None = None,
     ) -> None:
         """Somebody may charge: at this EVSE, or (None) at the one that is plugged next."""
         site = self._site
         session = Session(Phase.WAITING, token, trigger, site.moment.stamp(), site.next_order(), group, remote_start_id)
+        session.profile = profile
         if evse is None:
             site.waiting.append(session)
         else:

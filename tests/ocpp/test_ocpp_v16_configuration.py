@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ocpp.v16 import enums
 
 from agent.ocpp.schema import Schemas
-from agent.ocpp.v16.configuration import Configuration, initial_settings, key_table
+from agent.ocpp.v16.configuration import FEATURE_PROFILES, Configuration, initial_settings, key_table
 from agent.station.settings import MEASURANDS, SETTINGS, SettingError, Settings
 
 REQUIRED = (
@@ -40,7 +40,7 @@ REQUIRED = (
 )
 """OCPP 1.6 §9.1, the keys that every charge point has."""
 
-READ_ONLY = {"NumberOfConnectors": "2", "GetConfigurationMaxKeys": "100", "SupportedFeatureProfiles": "Core"}
+READ_ONLY = {"NumberOfConnectors": "2", "GetConfigurationMaxKeys": "100", "SupportedFeatureProfiles": ",".join(FEATURE_PROFILES)}
 
 
 def configuration(settings: Settings | None = None, cables: bool = False) -> Configuration:

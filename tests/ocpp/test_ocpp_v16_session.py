@@ -13,6 +13,7 @@ from ocpp_fakes import FakeJournal, FakeStation, config, started
 from agent.ocpp.ports import UplinkState
 from agent.ocpp.schema import Schemas
 from agent.ocpp.session import Surroundings, new_session
+from agent.ocpp.v16.configuration import FEATURE_PROFILES
 from agent.ocpp.v16.session import Session16
 from agent.station.commands import ConnectorStatus, RemoteStart
 from agent.station.tokens import Token, TokenInfo, TokenStatus
@@ -439,7 +440,7 @@ def test_get_configuration() -> None:
     talk.ask("GetConfiguration", {"key": ["supportedFeatureProfiles", "Nope"]})
     answer = talk.sent()[0][2]
     assert answer == {
-        "configurationKey": [{"key": "SupportedFeatureProfiles", "readonly": True, "value": "Core"}],
+        "configurationKey": [{"key": "SupportedFeatureProfiles", "readonly": True, "value": ",".join(FEATURE_PROFILES)}],
         "unknownKey": ["Nope"],
     }
 

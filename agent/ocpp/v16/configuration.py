@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from agent.station.charging.profile import CAPACITY
 from agent.station.settings import MEASURANDS, SETTINGS, Kind, SettingError, Settings, parse, show
 
 MAX_KEYS = 100
@@ -18,7 +19,7 @@ MAX_KEYS = 100
 MAX_VALUE = 500
 """CiString500Type (§6.7, §7.30)."""
 
-FEATURE_PROFILES = ("Core",)
+FEATURE_PROFILES = ("Core", "SmartCharging")
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _ROTATIONS = frozenset(("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR"))
@@ -103,6 +104,11 @@ def key_table(evses: int = 1, all_cables: bool = False) -> Mapping[str, Configur
         "ConnectorPhaseRotationMaxLength": str(evses + 1),
         "SupportedFeatureProfiles": ",".join(FEATURE_PROFILES),
         "SupportedFeatureProfilesMaxLength": str(len(FEATURE_PROFILES)),
+        "ChargeProfileMaxStackLevel": str(CAPACITY.stack_level),
+        "ChargingScheduleAllowedChargingRateUnit": "Current,Power",
+        "ChargingScheduleMaxPeriods": str(CAPACITY.periods),
+        "ConnectorSwitch3to1PhaseSupported": "false",
+        "MaxChargingProfilesInstalled": str(CAPACITY.profiles),
         **{f"{name}MaxLength": str(len(MEASURANDS)) for name in _LISTS},
     }
     keys += [ConfigurationKey(name, value=value, writable=False) for name, value in fixed.items()]

@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.ocpp.ports import JournalPort, StationPort
 from agent.ocpp.v16.configuration import Configuration
+from agent.ocpp.v16.smart_charging import SmartCharging16
 from agent.ocpp.v16.times import carries
 from agent.station.commands import AvailabilityAnswer, RemoteStart, ResetKind, SettingAnswer
 from agent.station.tokens import Token
@@ -37,6 +38,7 @@ class Handlers:
         self._configuration = configuration
         self._evses = evses
         self._registered = registered
+        self._smart_charging = SmartCharging16(station, journal, evses, note)
         self._by_action: Mapping[str, Callable[[Payload], Reply]] = {
             "ChangeAvailability": self._change_availability,
             "ChangeConfiguration": self._change_configuration,
@@ -47,6 +49,7 @@ class Handlers:
             "RemoteStopTransaction": self._remote_stop,
             "Reset": self._reset,
             "UnlockConnector": self._unlock,
+            **self._smart_charging.by_action,
         }
 
     @property
@@ -92,13 +95,18 @@ class Handlers:
         return answer
 
     def _remote_start(self, payload: Payload) -> Payload:
-        """§5.11. A charging profile is ignored as long as smart charging is not among the feature profiles."""
+        """§5.11"""
         connector, id_tag = payload.get("connectorId"), payload["idTag"]
         if not self._registered() or not carries(id_tag) or not id_tag.strip():
             return _accepted(False)
         if connector is not None and connector not in self._evses:
             return _accepted(False)
-        return _accepted(self._station.remote_start(RemoteStart(Token(id_tag, "Central"), connector)))
+        profile = None
+        if "chargingProfile" in payload:
+            profile = self._smart_charging.remote_profile(payload["chargingProfile"])
+            if profile is None:
+                return _accepted(False)
+        return _accepted(self._station.remote_start(RemoteStart(Token(id_tag, "Central"), connector, profile=profile)))
 
     def _remote_stop(self, payload: Payload) -> Payload:
         """§5.12"""

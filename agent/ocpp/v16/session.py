@@ -26,6 +26,7 @@ from agent.ocpp.v16.boot import Boot, boot_notification
 from agent.ocpp.v16.configuration import Configuration
 from agent.ocpp.v16.handlers import Handlers, Payload
 from agent.ocpp.v16.heartbeat import LONGEST_S, Heartbeat
+from agent.ocpp.v16.refusal import RequestRefusedError
 from agent.ocpp.v16.render import Renderer16, meter_values, status_notification
 from agent.ocpp.v16.times import carries, read_time, token_info
 from agent.station.commands import StatusReport
@@ -358,6 +359,9 @@ class Session16:
             return
         try:
             reply = self._handlers.handle(request.action, request.payload)
+        except RequestRefusedError as refused:
+            self._rpc.refuse(request, refused.code, refused.description)
+            return
         except Exception:
             LOGGER.exception("%s could not be carried out", request.action)
             self._rpc.refuse(request, "InternalError", f"{request.action} could not be carried out")
