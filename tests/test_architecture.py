@@ -24,7 +24,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "agent.clock",
         "agent.local.status",
     ),
-    "agent/ocpp": ("agent.station", "agent.journal", "agent.clock", "agent.config", "agent.__version__"),
+    "agent/security": ("agent.config.schema",),
+    "agent/ocpp": (
+        "agent.station",
+        "agent.journal",
+        "agent.security",
+        "agent.clock",
+        "agent.config",
+        "agent.__version__",
+    ),
     "agent/local": (
         "agent.station",
         "agent.journal",

@@ -116,6 +116,13 @@ def _check_temperature(reader: Reader) -> None:
 def _check_identity(reader: Reader) -> None:
     ocpp = reader.values.get("ocpp", {})
     rule = "letters, digits and * - _ = + | @ . only, at most 48 of them"
+    for index, network in enumerate(ocpp.get("networks", ())):
+        if network.identity and not _IDENTITY.match(network.identity):
+            key = f"ocpp.networks[{index}].identity"
+            reader.report.add(reader.line(key), key, f"{shown(network.identity)} cannot be an identity; use {rule}")
+    if ocpp.get("networks") and not ocpp.get("url"):
+        broken = "has entries, but ocpp.url is empty; give the first one there"
+        reader.report.add(reader.line("ocpp.networks"), "ocpp.networks", broken)
     identity = ocpp.get("identity", "")
     if identity:
         if not _IDENTITY.match(identity):
