@@ -147,8 +147,8 @@ class Proxy:
         self._writers.add(writer)
         try:
             await self._serve(reader, writer)
-        except (OSError, EOFError):
-            return
+        except (OSError, EOFError, asyncio.CancelledError):
+            return  # cancelled only by __aexit__; the server's own callback would log it as a fault
         finally:
             self.lost_at.append(time.monotonic())
             self._writers.discard(writer)
