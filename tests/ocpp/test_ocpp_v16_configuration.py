@@ -40,7 +40,11 @@ REQUIRED = (
 )
 """OCPP 1.6 §9.1, the keys that every charge point has."""
 
-READ_ONLY = {"NumberOfConnectors": "2", "GetConfigurationMaxKeys": "100", "SupportedFeatureProfiles": ",".join(FEATURE_PROFILES)}
+READ_ONLY = {
+    "NumberOfConnectors": "2",
+    "GetConfigurationMaxKeys": "100",
+    "SupportedFeatureProfiles": ",".join(FEATURE_PROFILES),
+}
 
 
 def configuration(settings: Settings | None = None, cables: bool = False) -> Configuration:

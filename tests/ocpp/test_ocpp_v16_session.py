@@ -440,7 +440,9 @@ def test_get_configuration() -> None:
     talk.ask("GetConfiguration", {"key": ["supportedFeatureProfiles", "Nope"]})
     answer = talk.sent()[0][2]
     assert answer == {
-        "configurationKey": [{"key": "SupportedFeatureProfiles", "readonly": True, "value": ",".join(FEATURE_PROFILES)}],
+        "configurationKey": [
+            {"key": "SupportedFeatureProfiles", "readonly": True, "value": ",".join(FEATURE_PROFILES)}
+        ],
         "unknownKey": ["Nope"],
     }
 
