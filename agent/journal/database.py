@@ -18,7 +18,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.journal.errors import JournalError
+from agent.journal import wal
+from agent.journal.checksum import checksum
+from agent.journal.errors import JournalDamagedError, JournalError
 from agent.journal.schema import Migration, migrate, sync_directory, version_of
 
 log = logging.getLogger(__name__)
@@ -31,8 +33,13 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -512",
     "PRAGMA temp_store = MEMORY",
+    # What is deleted is gone, so that nothing delivered comes back out of a damaged file (``carving``).
+    "PRAGMA secure_delete = ON",
 )
-_COMPANIONS = ("", "-wal", "-shm")
+_OUTWARD = ("-shm", "-wal", "")
+"""A database's files; its own last, so that an interrupted move can be told and finished."""
+
+UNREAD = ".unread"
 
 
 class DamagedError(Exception):
@@ -45,20 +52,20 @@ class Opened:
     lock: int
     """Descriptor that holds the exclusive lock."""
     quarantined: Path | None
-    """Where a damaged file went that was found instead."""
+    """Where a damaged file went that was found instead (or left unread by an earlier opening)."""
 
 
 def open_database(path: Path, migrations: Sequence[Migration]) -> Opened:
     """Open or create the file at ``path``. Raises JournalError (with remedy); a newer version is left untouched."""
     lock = _lock(path)
     try:
-        quarantined = None
+        quarantined = left_unread(path)
+        if quarantined is not None and not quarantined.exists():
+            set_aside(path)
         try:
             connection = _open_healthy(path, migrations)
         except DamagedError as damage:
-            quarantined = _quarantine(path)
-            log.error("journal %s is damaged (%s); kept as %s and begun anew", path, damage, quarantined)
-            connection = _open_healthy(path, migrations)
+            quarantined, connection = begin_anew(path, migrations, str(damage))
         return Opened(connection, lock, quarantined)
     except DamagedError as damage:
         os.close(lock)
@@ -66,6 +73,13 @@ def open_database(path: Path, migrations: Sequence[Migration]) -> Opened:
     except BaseException:
         os.close(lock)
         raise
+
+
+def begin_anew(path: Path, migrations: Sequence[Migration], damage: str) -> tuple[Path, sqlite3.Connection]:
+    """Put a damaged file aside and begin a new one. Return where the old one went, and the new one opened."""
+    quarantined = set_aside(path)
+    log.error("journal %s is damaged (%s); it is kept as %s", path, damage, quarantined.name.removesuffix(UNREAD))
+    return quarantined, _open_healthy(path, migrations)
 
 
 def explain(path: Path, error: Exception) -> JournalError:
@@ -85,7 +99,7 @@ def explain(path: Path, error: Exception) -> JournalError:
     ):
         remedy = "the directory must exist, be mounted read-write and belong to the agent's user"
     elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        remedy = "the file is damaged: restart the agent; it keeps the file aside, salvages it and begins a new one"
+        return JournalDamagedError(f"{path}: {text}: the file is damaged; it is kept aside, salvaged and begun anew")
     elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         remedy = "another program holds the file: close it"
     else:
@@ -115,8 +129,13 @@ def _open_healthy(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connec
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         else:
             _refuse_newer(path, len(migrations))
+            if bad := wal.damage(path):
+                raise DamagedError(bad)
         connection = sqlite3.connect(path, isolation_level=None)
         try:
+            # Bytes that are no text any more are for the checksums to find, one record at a time.
+            connection.text_factory = lossy
+            connection.create_function("journal_crc", -1, checksum, deterministic=True)
             for pragma in _PRAGMAS:
                 connection.execute(pragma).fetchall()
             if not fresh:
@@ -127,22 +146,33 @@ def _open_healthy(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connec
         except BaseException:
             connection.close()
             raise
-    except (sqlite3.DatabaseError, OSError) as error:
+    except (sqlite3.DatabaseError, OSError, UnicodeDecodeError) as error:
         if _is_damage(error):
             raise DamagedError(str(error)) from error
         raise explain(path, error) from error
     return connection
 
 
+def lossy(text: bytes) -> str:
+    return text.decode(errors="replace")
+
+
 def _is_damage(error: Exception) -> bool:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return isinstance(error, UnicodeDecodeError) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _refuse_newer(path: Path, known: int) -> None:
     """Look at the version through a read-only connection: not one byte of a newer file may change."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as reader:
-        version = version_of(reader)
+        try:
+            version = version_of(reader)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+                raise
+            # A crash while a new file was changed to WAL left a rollback journal, which only a writer may play back.
+            # No file that has got past that point ever has one, so nothing of a newer version is at stake.
+            return
     if version > known:
         raise JournalError(
             f"{path}: written by a newer agent (schema {version}, this one knows {known}): "
@@ -156,13 +186,21 @@ def _check(connection: sqlite3.Connection) -> None:
         raise DamagedError(found)
 
 
-def _quarantine(path: Path) -> Path:
-    """Move the damaged file and its companions aside, under a free name."""
-    number = 1
-    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
+def set_aside(path: Path) -> Path:
+    """Move the damaged file and its companions aside, under a free name. Return the name.
+
+    It ends in ``UNREAD`` until ``mark_read``: whatever interrupts the move or the reading, the next opening goes on.
+    """
+    target = left_unread(path)
+    if target is not None and target.exists() and not path.exists():
+        return target  # all of it is there already
+    if target is None or target.exists():
+        number = 1
+        while any(path.parent.glob(f"{path.name}.damaged-{number}*")):
+            number += 1
+        target = path.with_name(f"{path.name}.damaged-{number}{UNREAD}")
     try:
-        for suffix in reversed(_COMPANIONS):
+        for suffix in _OUTWARD:
             source = path.with_name(path.name + suffix)
             if source.exists():
                 source.replace(target.with_name(target.name + suffix))
@@ -170,3 +208,26 @@ def _quarantine(path: Path) -> Path:
     except OSError as error:
         raise explain(path, error) from error
     return target
+
+
+def left_unread(path: Path) -> Path | None:
+    """Return a file that was put aside (in part) and not read yet."""
+    found = sorted(path.parent.glob(f"{path.name}.damaged-*{UNREAD}*"))
+    if not found:
+        return None
+    name = found[0].name
+    return path.with_name(name[: name.rindex(UNREAD)] + UNREAD)
+
+
+def mark_read(unread: Path) -> Path:
+    """What can be read of it is in the new journal: give it its final name, and return that."""
+    final = unread.with_name(unread.name.removesuffix(UNREAD))
+    try:
+        for suffix in _OUTWARD:
+            source = unread.with_name(unread.name + suffix)
+            if source.exists():
+                source.replace(final.with_name(final.name + suffix))
+        sync_directory(final.parent)
+    except OSError as error:
+        raise explain(final, error) from error
+    return final

@@ -8,3 +8,7 @@ class JournalError(Exception):
 
     The text names the file, the trouble and the remedy.
     """
+
+
+class JournalDamagedError(JournalError):
+    """The file turned out to be damaged while in use. ``Journal.repair`` puts it aside and goes on with the rest."""

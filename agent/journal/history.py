@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from dataclasses import dataclass
 
 from agent.journal.events import Event, Stamp, TransactionEnded, TransactionStarted
+
+log = logging.getLogger(__name__)
 
 KEEP = 200
 """Delivered transactions that stay to be looked up. Undelivered ones always stay."""
@@ -70,20 +73,31 @@ def delivered(db: sqlite3.Connection, seq: int) -> None:
 
 def set_number(db: sqlite3.Connection, identity: str, number: int) -> None:
     db.execute(
-        "INSERT INTO history (identity, evse, network_number) VALUES (?, 0, ?) "
-        "ON CONFLICT (identity) DO UPDATE SET network_number = excluded.network_number",
+        "INSERT INTO history (identity, evse, network_number, number_crc) VALUES (?1, 0, ?2, journal_crc(?1, ?2)) "
+        "ON CONFLICT (identity) DO UPDATE SET network_number = excluded.network_number, "
+        "number_crc = excluded.number_crc",
         (identity, number),
     )
 
 
 def number_of(db: sqlite3.Connection, identity: str) -> int | None:
-    row = db.execute("SELECT network_number FROM history WHERE identity = ?", (identity,)).fetchone()
-    return row[0] if row else None
+    row = db.execute(
+        "SELECT network_number, number_crc = journal_crc(identity, network_number) FROM history WHERE identity = ?",
+        (identity,),
+    ).fetchone()
+    if row is None or row[0] is None:
+        return None
+    if not row[1]:
+        log.error("journal: the network's number of transaction %s changed on the disk and is not used", identity)
+        return None
+    return int(row[0])
 
 
 def identity_of(db: sqlite3.Connection, number: int) -> str | None:
     row = db.execute(
-        "SELECT identity FROM history WHERE network_number = ? ORDER BY id DESC LIMIT 1", (number,)
+        "SELECT identity FROM history WHERE network_number = ? AND number_crc = journal_crc(identity, network_number) "
+        "ORDER BY id DESC LIMIT 1",
+        (number,),
     ).fetchone()
     return row[0] if row else None
 

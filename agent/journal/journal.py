@@ -10,7 +10,6 @@ import logging
 import os
 import sqlite3
 import uuid
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -19,16 +18,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.journal import history, old_boots
+from agent.journal.checksum import checksum
 from agent.journal.codec import CodecError, decode, encode
-from agent.journal.database import explain, open_database
-from agent.journal.errors import JournalError
+from agent.journal.database import DamagedError, begin_anew, explain, mark_read, open_database
+from agent.journal.errors import JournalDamagedError, JournalError
 from agent.journal.events import Event, Stamp
 from agent.journal.history import TransactionSummary
 from agent.journal.salvage import salvage
 from agent.journal.schema import MIGRATIONS, Migration
 from agent.journal.space import Space
 
-__all__ = ["Journal", "JournalError", "Parked", "ParkedKey", "Pending", "QueueFigures", "TransactionSummary"]
+__all__ = [
+    "Journal",
+    "JournalDamagedError",
+    "JournalError",
+    "Parked",
+    "ParkedKey",
+    "Pending",
+    "QueueFigures",
+    "TransactionSummary",
+]
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +102,12 @@ class Journal:
         """Where a damaged file was put that was found at opening; None when all was well."""
         self.salvaged = 0
         """Rows taken over from it."""
+        self.unreadable = 0
+        """Records and documents found damaged one by one since the opening."""
+        self.damaged = False
+        """Found damaged while in use: call ``repair``."""
+        self._migrations: Sequence[Migration] = MIGRATIONS
+        self._failed = False
         self._db = connection
         self._lock = lock
         self._depth = 0
@@ -107,11 +122,30 @@ class Journal:
         """
         opened = open_database(path, migrations)
         journal = cls(path, boot, opened.connection, opened.lock)
+        journal._migrations = migrations
         if opened.quarantined is not None:
-            journal.quarantined = opened.quarantined
-            journal.salvaged = salvage(opened.quarantined, opened.connection)
-            log.error("journal: %d rows taken over from %s", journal.salvaged, opened.quarantined)
+            try:
+                journal._take_over(opened.quarantined)
+            except BaseException:
+                journal.close()
+                raise
         return journal
+
+    def repair(self) -> None:
+        """Put the file aside that turned out to be damaged, and go on with what can be read of it."""
+        self._db.close()
+        self._boots.clear()
+        try:
+            quarantined, self._db = begin_anew(self.path, self._migrations, "found while in use")
+        except DamagedError as error:
+            raise JournalError(f"{self.path}: {error}, and so is a fresh one: replace the storage") from error
+        self._take_over(quarantined)
+        self.damaged = False
+
+    def _take_over(self, quarantined: Path) -> None:
+        self.salvaged = salvage(quarantined, self._db)
+        self.quarantined = mark_read(quarantined)
+        log.error("journal: %d rows taken over from %s", self.salvaged, self.quarantined)
 
     def close(self) -> None:
         """Close the file. Safe to call twice."""
@@ -137,9 +171,12 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")
             yield
             self._db.execute("COMMIT")
+            if self._failed:
+                self._clear_log()
         except (sqlite3.Error, OSError) as error:
             self._roll_back()
-            raise explain(self.path, error) from error
+            self._failed = True
+            raise self._explained(error) from error
         except (OverflowError, UnicodeError) as error:
             self._roll_back()
             raise JournalError(f"{self.path}: a value cannot be stored: {error}") from error
@@ -148,6 +185,21 @@ class Journal:
             raise
         finally:
             self._depth = 0
+
+    def _clear_log(self) -> None:
+        """What a failed commit left in the write-ahead log must not look like a damaged one later (``wal``)."""
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error as error:
+            log.warning("journal: clearing the log after a failure: %s", error)
+        else:
+            self._failed = False
+
+    def _explained(self, error: sqlite3.Error | OSError) -> JournalError:
+        explained = explain(self.path, error)
+        if isinstance(explained, JournalDamagedError):
+            self.damaged = True
+        return explained
 
     def _roll_back(self) -> None:
         self._boots.clear()
@@ -162,7 +214,7 @@ class Journal:
         try:
             return query()
         except sqlite3.Error as error:
-            raise explain(self.path, error) from error
+            raise self._explained(error) from error
 
     # ---- the line of events -------------------------------------------------------------------------------------
 
@@ -177,7 +229,7 @@ class Journal:
             times = (float(stamp.monotonic_s), float(stamp.utc_s), int(stamp.synced))
             row = (kind, body, boot, *times, str(uuid.uuid4()))
             cursor = self._db.execute(
-                f"INSERT INTO record ({_RECORD}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, _crc(*row))
+                f"INSERT INTO record ({_RECORD}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, checksum(*row))
             )
             seq = cursor.lastrowid
             assert seq is not None
@@ -207,10 +259,11 @@ class Journal:
     def _decoded(self, row: tuple[Any, ...]) -> Pending | None:
         seq, kind, body, boot, boot_name, monotonic_s, utc_s, synced, offset_s, message_id, crc, attempts = row
         try:
-            if crc != _crc(kind, body, boot, monotonic_s, utc_s, synced, message_id):
+            if crc != checksum(kind, body, boot, monotonic_s, utc_s, synced, message_id):
                 raise CodecError("checksum does not match: the stored bytes changed on the disk")
             event = decode(kind, body)
         except CodecError as error:
+            self.unreadable += 1
             log.error("journal: record %d cannot be read and leaves the line: %s", seq, error)
             try:
                 self.park(seq, f"unreadable: {error}")
@@ -387,23 +440,35 @@ class Journal:
             text = json.dumps(value, separators=(",", ":"))
             # An unchanged document costs no page.
             self._db.execute(
-                "INSERT INTO document (tbl, key, value) VALUES (?, ?, ?) "
-                "ON CONFLICT (tbl, key) DO UPDATE SET value = excluded.value WHERE value <> excluded.value",
-                (table, key, text),
+                "INSERT INTO document (tbl, key, value, crc) VALUES (?, ?, ?, ?) ON CONFLICT (tbl, key) "
+                "DO UPDATE SET value = excluded.value, crc = excluded.crc WHERE crc IS NOT excluded.crc",
+                (table, key, text, checksum(table, key, text)),
             )
 
     def kept(self, table: str) -> dict[str, Any]:
         """Return all documents of a table. One that cannot be read is left out, and logged."""
         rows = self._read(
-            lambda: self._db.execute("SELECT key, value FROM document WHERE tbl = ?", (table,)).fetchall()
+            lambda: self._db.execute("SELECT key, value, crc FROM document WHERE tbl = ?", (table,)).fetchall()
         )
-        return {key: value for key, text in rows if (value := _document(table, key, text)) is not None}
+        return {row[0]: value for row in rows if (value := self._document(table, *row)) is not None}
 
     def kept_one(self, table: str, key: str) -> Any | None:
         row = self._read(
-            lambda: self._db.execute("SELECT value FROM document WHERE tbl = ? AND key = ?", (table, key)).fetchone()
+            lambda: self._db.execute(
+                "SELECT key, value, crc FROM document WHERE tbl = ? AND key = ?", (table, key)
+            ).fetchone()
         )
-        return _document(table, key, row[0]) if row else None
+        return self._document(table, *row) if row else None
+
+    def _document(self, table: str, key: str, text: str, crc: int | None) -> Any | None:
+        try:
+            if crc != checksum(table, key, text):
+                raise ValueError("checksum does not match: the stored bytes changed on the disk")
+            return json.loads(text)
+        except ValueError as error:
+            self.unreadable += 1
+            log.error("journal: document %s/%s cannot be read and is ignored: %s", table, key, error)
+            return None
 
     def forget_all(self, table: str) -> None:
         with self._write():
@@ -415,15 +480,3 @@ def _key(seq: int, kind: str, body: str) -> ParkedKey | None:
         return ParkedKey(seq, kind == "started", decode(kind, body).transaction)
     except CodecError:
         return None
-
-
-def _document(table: str, key: str, text: str) -> Any | None:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        log.error("journal: document %s/%s cannot be read and is ignored: %s", table, key, error)
-        return None
-
-
-def _crc(*parts: Any) -> int:
-    return zlib.crc32("\0".join(map(str, parts)).encode())

@@ -5,14 +5,21 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+from agent.journal import carving, wal
+from agent.journal.checksum import checksum
 
 log = logging.getLogger(__name__)
 
 _TABLES = {"boot": "id", "record": "seq", "parked": "seq", "history": "id", "document": "tbl, key"}
 """Each table and its order, parents first."""
+
+_PROVEN = ("kind", "body", "boot", "monotonic_s", "utc_s", "synced", "message_id")
+_PARKED_NAMES = ("seq", *_PROVEN, "crc", "attempts", "reason")
+_RECORD_NAMES = ("seq", *_PROVEN, "crc", "attempts", "error", "delivered")
 
 
 def salvage(damaged: Path, fresh: sqlite3.Connection) -> int:
@@ -21,14 +28,17 @@ def salvage(damaged: Path, fresh: sqlite3.Connection) -> int:
     Each table is read from both ends up to the damage, so one bad page costs only its own rows. Rows whose
     content suffered show by their checksum when they are read.
     """
-    count = 0
+    count = carved = 0
     # A row may name a boot whose own row is lost; it gets one back below.
     fresh.execute("PRAGMA foreign_keys = OFF")
     try:
         fresh.execute("BEGIN IMMEDIATE")
-        with closing(sqlite3.connect(damaged, isolation_level=None)) as source:
-            for table, order in _TABLES.items():
-                count += _copy(source, fresh, table, order)
+        with _whole(damaged) as readable:
+            with closing(sqlite3.connect(readable, isolation_level=None)) as source:
+                source.text_factory = lambda text: text.decode(errors="replace")
+                for table, order in _TABLES.items():
+                    count += _copy(source, fresh, table, order)
+            carved = _carve(readable, fresh)
         for table, column in (
             ("record", "boot"),
             ("parked", "boot"),
@@ -39,6 +49,13 @@ def salvage(damaged: Path, fresh: sqlite3.Connection) -> int:
                 f"INSERT OR IGNORE INTO boot (id, name) SELECT DISTINCT {column}, 'lost-' || {column} FROM {table} "
                 f"WHERE {column} IS NOT NULL"
             )
+        _drop_delivered(fresh)
+        # An older file had no checksums yet.
+        fresh.execute("UPDATE document SET crc = journal_crc(tbl, key, value) WHERE crc IS NULL")
+        fresh.execute(
+            "UPDATE history SET number_crc = journal_crc(identity, network_number) "
+            "WHERE number_crc IS NULL AND network_number IS NOT NULL"
+        )
         fresh.execute("COMMIT")
     except sqlite3.DatabaseError as error:
         if fresh.in_transaction:
@@ -47,7 +64,68 @@ def salvage(damaged: Path, fresh: sqlite3.Connection) -> int:
         return 0
     finally:
         fresh.execute("PRAGMA foreign_keys = ON")
+    if carved:
+        log.warning("journal: %d records had to be found page by page", carved)
+    return count + carved
+
+
+def _carve(readable: Path, fresh: sqlite3.Connection) -> int:
+    """Take what no table of contents leads to. Each row proves itself by its checksum."""
+    count = 0
+    try:
+        for values in carving.rows(readable):
+            if len(values) not in (len(_RECORD_NAMES), len(_PARKED_NAMES)):
+                continue
+            names = _RECORD_NAMES if len(values) == len(_RECORD_NAMES) else _PARKED_NAMES
+            row = dict(zip(names, values, strict=True))
+            if not _proven(row):
+                continue
+            table = "record" if names is _RECORD_NAMES else "parked"
+            count += fresh.execute(
+                f"INSERT OR IGNORE INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+                tuple(row.values()),
+            ).rowcount
+    except OSError as error:
+        log.warning("journal: %s could not be searched page by page: %s", readable, error)
     return count
+
+
+def _proven(row: dict[str, Any]) -> bool:
+    try:
+        for name in ("monotonic_s", "utc_s"):
+            row[name] = float(row[name])  # SQLite stores a whole number shorter
+    except (TypeError, ValueError):
+        return False
+    return bool(row["crc"] == checksum(*(row[name] for name in _PROVEN)))
+
+
+def _drop_delivered(fresh: sqlite3.Connection) -> None:
+    """The older image of a page may show what was delivered since; the history knows better."""
+    mine = "CASE WHEN json_valid(record.body) THEN json_extract(record.body, '$.transaction') END"
+    fresh.execute(
+        f"UPDATE record SET delivered = 1, body = '' WHERE NOT delivered AND EXISTS (SELECT 1 FROM history "
+        f"WHERE history.identity = {mine} AND (history.delivered OR kind = 'started' AND network_number IS NOT NULL))"
+    )
+    fresh.execute("DELETE FROM record WHERE delivered AND seq < (SELECT max(seq) FROM record)")
+    # What is in both was parked, or put back, in between.
+    fresh.execute("DELETE FROM parked WHERE seq IN (SELECT seq FROM record WHERE NOT delivered)")
+
+
+@contextmanager
+def _whole(damaged: Path) -> Iterator[Path]:
+    """A copy with every good frame of the log folded in, so that the damaged file stays as it was found."""
+    copy = damaged.with_name(damaged.name + ".reading")
+    try:
+        try:
+            wal.fold(damaged, copy)
+        except OSError as error:
+            log.warning("journal: no room for a copy of %s (%s); it is read itself", damaged, error)
+            yield damaged
+        else:
+            yield copy
+    finally:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            copy.with_name(copy.name + suffix).unlink(missing_ok=True)
 
 
 def _copy(source: sqlite3.Connection, fresh: sqlite3.Connection, table: str, order: str) -> int:

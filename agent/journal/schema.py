@@ -80,6 +80,13 @@ MIGRATIONS: Sequence[Migration] = (
             PRIMARY KEY (tbl, key)
         ) WITHOUT ROWID""",
     ),
+    (
+        # What a flipped bit would turn into another, quite readable truth: a session's register, a number's owner.
+        "ALTER TABLE document ADD COLUMN crc INTEGER",
+        "UPDATE document SET crc = journal_crc(tbl, key, value)",
+        "ALTER TABLE history ADD COLUMN number_crc INTEGER",
+        "UPDATE history SET number_crc = journal_crc(identity, network_number) WHERE network_number IS NOT NULL",
+    ),
 )
 
 
