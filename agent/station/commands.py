@@ -63,6 +63,26 @@ class RemoteStart:
 
 
 @dataclass(frozen=True, slots=True)
+class Reservation:
+    """An EVSE kept for a token, and for others of its ``group``, until a time (seconds since 1970)."""
+
+    id: int
+    evse: int
+    """0: any one of them."""
+    token: Token
+    expires_utc_s: float
+    group: str = ""
+
+
+class ReservationAnswer(Enum):
+    ACCEPTED = "Accepted"
+    FAULTED = "Faulted"
+    OCCUPIED = "Occupied"
+    REJECTED = "Rejected"
+    UNAVAILABLE = "Unavailable"
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReport:
     """State of one EVSE (or of the station as a whole, ``evse`` 0) for the operator.
 

@@ -10,6 +10,7 @@ from agent.station.authorisation import Ask, Authorisation, Decision, Verdict
 from agent.station.charging.profile import document
 from agent.station.commands import RemoteStart
 from agent.station.evse import Evse
+from agent.station.reservations import by_group_only, obstacle, own_evse
 from agent.station.session import Phase, Session
 from agent.station.site import Site
 from agent.station.tokens import Token, TokenStatus
@@ -52,28 +53,34 @@ class Readers:
         if (request.evse is not None and request.evse not in self._site.evses) or not _storable(request.token.uid):
             return False
         number = request.evse or 0
-        evse, why = self.place(request.token, number)
+        known = self._authorisation.known(request.token)
+        group = known.group if known else ""
+        profile = document(request.profile) if request.profile is not None else None
+        evse, why = self.place(request.token, number, group)
+        if why and self._group_may_open(request.token, number, group):
+            # OCPP 1.6 §5.13: only the network knows the group that the EVSE is reserved for.
+            self._authorisation.ask(request.token, number, True, request.remote_start_id, profile)
+            return True
         if not why and evse is None:
             # Unlike a card, a command has no person beside it who chooses: take the first free one.
-            evse = self._free(number)[0]
+            evse = self._free(number, request.token, group)[0]
         if evse is None or evse.stopped_by_fault:
             log.info("remote start for token %s is refused: %s", request.token.masked, why or "fault")
             return False
-        profile = document(request.profile) if request.profile is not None else None
         if self._site.settings.boolean("AuthCtrlr.AuthorizeRemoteStart"):
             ask = Ask(request.token, evse.id, request.remote_start_id, True, 0.0, profile)
             self._judge(ask, self._authorisation.decide(request.token, self._site.online))
             return True
-        known = self._authorisation.known(request.token)
         self._transactions.authorise(
-            evse,
-            request.token,
-            known.group if known else "",
-            StartTrigger.REMOTE_START,
-            request.remote_start_id,
-            profile,
+            evse, request.token, group, StartTrigger.REMOTE_START, request.remote_start_id, profile
         )
         return True
+
+    def _group_may_open(self, token: Token, number: int, group: str) -> bool:
+        site = self._site
+        places = [evse for evse in self._among(number) if self._transactions.usable(evse)]
+        closed = bool(places) and all(obstacle(site, evse, token, group) for evse in places)
+        return closed and not group and site.online and by_group_only(site, site.evses.get(number), token)
 
     def _judge(self, ask: Ask, decision: Decision) -> None:
         if decision.verdict is Verdict.ASK:
@@ -89,7 +96,7 @@ class Readers:
             return
         if not ask.remote and self._use_own(ask.token, group, ask.evse):
             return
-        evse, why = self.place(ask.token, ask.evse)
+        evse, why = self.place(ask.token, ask.evse, group)
         if why:
             self._refuse(ask, why)
             return
@@ -137,24 +144,32 @@ class Readers:
 
     # ---- where a new session may go -----------------------------------------------------------------------------
 
-    def place(self, token: Token, number: int) -> tuple[Evse | None, str]:
+    def place(self, token: Token, number: int, group: str = "") -> tuple[Evse | None, str]:
         """Choose the EVSE of a new session: (EVSE, "") or (None for the next plugged, "") or (None, why not)."""
         among = [evse for evse in self._among(number) if self._transactions.usable(evse)]
         if not among:
             return None, "no EVSE is in service"
+        site = self._site
+        closed = [why for evse in among if (why := obstacle(site, evse, token, group))]
+        if len(closed) == len(among):
+            return None, closed[0]
+        own = own_evse(site, token, group)
+        if own in among and own.session is None:
+            return own, ""
         alone = len(self._among(number)) == 1
+        among = [evse for evse in among if not obstacle(site, evse, token, group)]
         plugged = [evse for evse in among if evse.connected and evse.session is None]
         if not plugged:
             plugged = [evse for evse in among if self._may_begin_again(evse, token, alone)]
         if plugged:
             # Several wait: the one who plugged in last is the one who stands at the reader.
             return max(plugged, key=lambda evse: evse.connected_at), ""
-        free = self._free(number)
+        free = self._free(number, token, group)
         if not free:
             return None, "every EVSE is in use"
         if len(self._site.waiting) >= len(free):
             return None, "others wait already for each free EVSE"
-        return (free[0], "") if alone else (None, "")
+        return (free[0], "") if alone else (None, obstacle(site, None, token, group))
 
     @staticmethod
     def _may_begin_again(evse: Evse, token: Token, alone: bool) -> bool:
@@ -171,13 +186,14 @@ class Readers:
     def _among(self, number: int) -> list[Evse]:
         return [self._site.evses[number]] if number else list(self._site.evses.values())
 
-    def _free(self, number: int) -> list[Evse]:
+    def _free(self, number: int, token: Token | None = None, group: str = "") -> list[Evse]:
         return [
             evse
             for evse in self._among(number)
             if self._transactions.usable(evse)
             and not evse.connected
             and (evse.session is None or (evse.session.phase is Phase.FINISHED and not evse.session.hold_cable))
+            and (token is None or not obstacle(self._site, evse, token, group))
         ]
 
     def _refuse(self, ask: Ask, why: str) -> None:

@@ -8,6 +8,7 @@ from agent.link.messages import Hold
 from agent.station.commands import ConnectorStatus
 from agent.station.evse import Evse
 from agent.station.limits import MINIMUM_A
+from agent.station.reservations import shows_reserved
 from agent.station.session import Phase
 from agent.station.site import Site
 
@@ -70,7 +71,7 @@ def reasons(evse: Evse, site: Site, limit_a: float, asking: bool, control_gone: 
         found.append(
             Reason("vehicle_unknown", "the pilot has not told yet whether a vehicle is there", "wait a few seconds")
         )
-    found += _session_reasons(evse, limit_a, asking)
+    found += _session_reasons(evse, limit_a, asking, shows_reserved(site, evse))
     if evse.running is not None and evse.connected:
         found += [Reason(hold.value, *_HOLDS[hold]) for hold in evse.holds if hold in _HOLDS]
         if not found and evse.status is not ConnectorStatus.CHARGING:
@@ -78,9 +79,11 @@ def reasons(evse: Evse, site: Site, limit_a: float, asking: bool, control_gone: 
     return found
 
 
-def _session_reasons(evse: Evse, limit_a: float, asking: bool) -> list[Reason]:
+def _session_reasons(evse: Evse, limit_a: float, asking: bool, reserved: bool) -> list[Reason]:
     session = evse.session
     if session is None:
+        if reserved:
+            return [Reason("reserved", "kept for somebody who reserved it", "use another outlet, or wait")]
         if asking:
             return [Reason("authorisation_pending", "the network is asked about the card", "wait a few seconds")]
         return [Reason("not_authorised", "nobody is authorised", "present a card or start from the app")]

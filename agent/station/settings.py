@@ -62,6 +62,14 @@ def _declare() -> Iterable[Setting]:
     yield Setting("AuthCtrlr.LocalPreAuthorize", Kind.BOOLEAN, False, "online, list and cache start without waiting")
     yield Setting("AuthCacheCtrlr.Enabled", Kind.BOOLEAN, True, "remember what the network says of tokens")
     yield Setting("LocalAuthListCtrlr.Enabled", Kind.BOOLEAN, True, "use the local list")
+    yield Setting("ReservationCtrlr.Enabled", Kind.BOOLEAN, True, "take reservations")
+    yield Setting(
+        "ReservationCtrlr.NonEvseSpecific",
+        Kind.BOOLEAN,
+        True,
+        "take reservations of any one EVSE (connector 0)",
+        writable=False,
+    )
     yield Setting(
         "TxCtrlr.EVConnectionTimeOut", Kind.INTEGER, 60, "time to plug in after authorisation", "s", 0, 86_400
     )

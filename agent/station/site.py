@@ -10,7 +10,7 @@ from agent.clock import Moment
 from agent.config.schema import Config
 from agent.journal.events import Event, Stamp
 from agent.link.messages import FaultCode, FaultReport, ToControl
-from agent.station.commands import ResetKind
+from agent.station.commands import Reservation, ResetKind
 from agent.station.effects import Effect, Keep, Record, Send
 from agent.station.evse import Evse
 from agent.station.session import Session
@@ -32,6 +32,8 @@ class Site:
     order: int = 0
     waiting: list[Session] = field(default_factory=list)
     """Authorised at a common reader and not at an EVSE yet, oldest first."""
+    reservations: dict[int, Reservation] = field(default_factory=dict)
+    """By number."""
     faults: dict[FaultCode, FaultReport] = field(default_factory=dict)
     """Faults that concern no single EVSE."""
     resetting: ResetKind | None = None

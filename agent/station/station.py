@@ -29,7 +29,15 @@ from agent.station.availability import Availability
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
-from agent.station.commands import AvailabilityAnswer, RemoteStart, ResetKind, SettingAnswer, StatusReport
+from agent.station.commands import (
+    AvailabilityAnswer,
+    RemoteStart,
+    Reservation,
+    ReservationAnswer,
+    ResetKind,
+    SettingAnswer,
+    StatusReport,
+)
 from agent.station.effects import Effect
 from agent.station.evse import Evse
 from agent.station.indications import Indications
@@ -37,6 +45,7 @@ from agent.station.metering import Metering
 from agent.station.permits import Permits
 from agent.station.readers import Readers
 from agent.station.reasons import reasons
+from agent.station.reservations import Reservations
 from agent.station.session import Phase
 from agent.station.settings import SETTINGS, SettingError, Settings, show
 from agent.station.site import Site, earliest
@@ -62,6 +71,7 @@ class Station:
         self._metering = Metering(self._site)
         self._transactions = Transactions(self._site, self._metering, kept)
         self._authorisation = Authorisation(self._site, kept)
+        self._reservations = Reservations(self._site, kept)
         self._readers = Readers(self._site, self._authorisation, self._transactions)
         self._availability = Availability(self._site, self._transactions, kept)
         self._charging = SmartCharging(self._site, kept)
@@ -191,6 +201,16 @@ class Station:
                 place.session = None
         return done, self._settle()
 
+    def reserve(self, reservation: Reservation, moment: Moment) -> tuple[ReservationAnswer, list[Effect]]:
+        """Keep an EVSE (0: any one) for a token until a time."""
+        self._site.moment = moment
+        return self._reservations.reserve(reservation), self._settle()
+
+    def cancel_reservation(self, number: int, moment: Moment) -> tuple[bool, list[Effect]]:
+        """False when there is none of this number."""
+        self._site.moment = moment
+        return self._reservations.cancel(number), self._settle()
+
     def unlock(self, evse: int, request: int, moment: Moment) -> list[Effect]:
         """Ends with ``AnswerUnlock(request, …)``, at once or later."""
         self._site.moment = moment
@@ -278,6 +298,7 @@ class Station:
                 self._charging,
                 self._metering,
                 self._statuses,
+                self._reservations,
                 self._availability,
                 self._indications,
             )
@@ -287,6 +308,7 @@ class Station:
     def _settle(self) -> list[Effect]:
         for request in self._authorisation.overdue():
             self._answer(request, None)
+        self._reservations.settle()
         self._statuses.announce()
         self._transactions.settle()
         self._charging.settle()

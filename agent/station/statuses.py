@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from agent.journal.events import ChargingState, TransactionUpdated
 from agent.link.messages import FaultCode, FaultReport, Hold
 from agent.station.commands import ConnectorStatus, StatusReport
 from agent.station.effects import ReportStatus
 from agent.station.evse import Evse
+from agent.station.reservations import shows_reserved
 from agent.station.session import Phase
 from agent.station.site import Site, earliest
+from agent.station.transitions import between
 
 CONTROL_GRACE_S = 5.0
 """The control process may restart for so long before its EVSEs are called faulted."""
@@ -53,6 +56,26 @@ ERROR_WORDS = {
 }
 """OCPP 1.6 §7.6. A supply voltage that is too high becomes OverVoltage where the meter shows it."""
 
+CHARGEX_CODES = {
+    FaultCode.LOCK: ("CX001", "ConnectorLockFailure"),
+    FaultCode.RESIDUAL_CURRENT: ("CX002", "GroundFailure"),
+    FaultCode.PROTECTIVE_EARTH: ("CX002", "GroundFailure"),
+    FaultCode.TEMPERATURE: ("CX003", "HighTemperature"),
+    FaultCode.OVER_CURRENT: ("CX004", "OverCurrentFailure"),
+    FaultCode.SUPPLY_VOLTAGE: ("CX006", "UnderVoltage"),
+    FaultCode.EMERGENCY_STOP: ("CX008", "EmergencyStop"),
+    FaultCode.VENTILATION: ("CX010", "InvalidVehicleMode"),
+    FaultCode.PILOT: ("CX014", "PilotFault"),
+    FaultCode.DIODE: ("CX014", "PilotFault"),
+    FaultCode.MAINS: ("CX015", "PowerLoss"),
+    FaultCode.CONTACTOR_WELDED: ("CX017", "EVSEContactorFault"),
+    FaultCode.CONTACTOR_STUCK_OPEN: ("CX017", "EVSEContactorFault"),
+    FaultCode.CABLE: ("CX023", "ProximityFault"),
+}
+"""ChargeX minimum required error codes (MREC): code and name. What they do not know goes by our own word."""
+
+_OVER_VOLTAGE = ("CX005", "OverVoltage")
+
 _STATES = {
     ConnectorStatus.CHARGING: ChargingState.CHARGING,
     ConnectorStatus.SUSPENDED_EV: ChargingState.SUSPENDED_EV,
@@ -60,13 +83,15 @@ _STATES = {
 }
 
 
-def derive(evse: Evse, control_gone: bool) -> ConnectorStatus | None:
+def derive(evse: Evse, control_gone: bool, reserved: bool = False) -> ConnectorStatus | None:
     """Return the word for this EVSE; None while it is between two states and the former word holds."""
     if control_gone or evse.stopped_by_fault:
         return ConnectorStatus.FAULTED
     if not evse.in_service:
         return ConnectorStatus.UNAVAILABLE
     session = evse.session
+    if session is None and reserved:
+        return ConnectorStatus.RESERVED
     if session is None:
         occupied = evse.connected or evse.cable_in
         return ConnectorStatus.PREPARING if occupied else ConnectorStatus.AVAILABLE
@@ -102,16 +127,19 @@ def _running(evse: Evse) -> ConnectorStatus | None:
 
 
 def error_of(evse: Evse | None, faults: Iterable[FaultReport]) -> tuple[str, str, str]:
-    """Return (OCPP 1.6 errorCode, info, vendor's word) of the gravest fault: latched ones first, then the oldest."""
+    """Return (OCPP 1.6 errorCode, info, vendor's code) of the gravest fault: latched ones first, then the oldest."""
     ordered = sorted(faults, key=lambda fault: (not fault.latched, fault.at, fault.code.value))
     if not ordered:
         return "NoError", "", ""
     fault = ordered[0]
     word = ERROR_WORDS[fault.code]
+    vendor, name = CHARGEX_CODES.get(fault.code, (fault.code.value, ""))
     if fault.code is FaultCode.SUPPLY_VOLTAGE and evse is not None and evse.meter is not None:
         high_v = max(evse.meter.voltage_v, default=0.0)
-        word = "OverVoltage" if high_v > 250.0 else word
-    return word, fault.detail, fault.code.value
+        if high_v > 250.0:
+            word, (vendor, name) = "OverVoltage", _OVER_VOLTAGE
+    # Where the errorCode says the name already, all of the text is the detail's.
+    return word, ": ".join(part for part in (name if name != word else "", fault.detail) if part), vendor
 
 
 class Statuses:
@@ -146,6 +174,9 @@ class Statuses:
             if evse.change is None or not _same(evse.change, report):
                 evse.change, evse.changed_at = report, site.now
             if evse.report is None or site.now - evse.changed_at >= self._minimum_s:
+                if evse.report is not None:
+                    for passed in between(evse.report.status, report.status):
+                        site.emit(ReportStatus(replace(report, status=passed)))
                 evse.report, evse.change = report, None
                 site.emit(ReportStatus(report))
                 self._note_state(evse)
@@ -198,7 +229,7 @@ class Statuses:
         return lost_at is not None and self._site.now - lost_at >= CONTROL_GRACE_S
 
     def _follow(self, evse: Evse) -> None:
-        status = derive(evse, self._control_gone)
+        status = derive(evse, self._control_gone, shows_reserved(self._site, evse))
         if status is not None:
             evse.status, evse.unclear_since = status, None
             return

@@ -13,6 +13,7 @@ from agent.station.commands import ConnectorStatus
 from agent.station.ending import METER_WAIT_S, Ending
 from agent.station.evse import Evse
 from agent.station.metering import Metering
+from agent.station.reservations import obstacle, take
 from agent.station.session import Phase, Session
 from agent.station.site import Site, earliest
 from agent.station.stopping import fault_that_ends, reason_of
@@ -200,13 +201,15 @@ class Transactions:
         if site.waiting:
             # Who tapped first has the first plug that comes after the tap.
             first = site.waiting[0]
-            if evse.connected_at >= first.authorised.monotonic_s or first.authorised.boot != site.moment.boot:
+            after = evse.connected_at >= first.authorised.monotonic_s or first.authorised.boot != site.moment.boot
+            if after and not obstacle(site, evse, first.token, first.group, len(site.waiting) - 1):
                 site.waiting.pop(0)
                 evse.session = first
                 return
         if site.config.authorisation.free_vend:
             token = Token(site.config.authorisation.free_vend_token, "NoAuthorization")
-            self.authorise(evse, token, "", StartTrigger.FREE_VEND)
+            if not obstacle(site, evse, token, ""):
+                self.authorise(evse, token, "", StartTrigger.FREE_VEND)
 
     def usable(self, evse: Evse) -> bool:
         """True when a transaction could begin here."""
@@ -272,6 +275,7 @@ class Transactions:
                 not site.online,
                 session.group,
                 session.remote_start_id,
+                reservation=take(site, evse, session.token, session.group),
                 samples=samples,
                 meter_stale=stale,
             ),

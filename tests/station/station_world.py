@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,7 @@ from agent.link.messages import (
     Welcome,
     Withdraw,
 )
+from agent.station.commands import ConnectorStatus
 from agent.station.effects import (
     AnswerUnlock,
     AskAuthorisation,
@@ -38,6 +40,7 @@ from agent.station.effects import (
 from agent.station.settings import Settings
 from agent.station.station import Station
 from agent.station.tokens import TokenInfo, TokenStatus
+from agent.station.transitions import ALLOWED
 
 UTC_0 = 1_770_000_000.0
 ACCEPTED = TokenInfo(TokenStatus.ACCEPTED)
@@ -166,7 +169,8 @@ class World:
         self.now = 1000.0
         self.utc_offset = UTC_0
         self.boot = "b1"
-        self.kept = {table: {} for table in ("session", "availability", "setting", "token", "local_list", "station")}
+        tables = ("session", "availability", "setting", "token", "local_list", "reservation", "station")
+        self.kept = {table: {} for table in tables}
         self.records = []
         self.stamps = []
         self.log = []
@@ -191,6 +195,8 @@ class World:
         return Moment(self.now, self.now + self.utc_offset, True, self.boot)
 
     def start_station(self):
+        for words in self.history.values():
+            words.append(None)  # what came before a restart binds nobody
         settings = Settings()
         for name, text in {**self.setting_texts, **self.kept["setting"]}.items():
             settings.set(name, text)
@@ -383,6 +389,10 @@ class World:
 
     def check(self):
         """What must hold at every step."""
+        for words in self.history.values():
+            for old, new in itertools.pairwise(words[-8:]):
+                if old is not None and new is not None and old != new:
+                    assert ConnectorStatus(new) in ALLOWED[ConnectorStatus(old)], f"{old} to {new}"
         starts = [event.transaction for event in self.started()]
         ends = [event.transaction for event in self.ended()]
         assert len(set(starts)) == len(starts)

@@ -17,6 +17,7 @@ from agent.station.commands import (
     UnlockAnswer,
 )
 from agent.station.settings import Settings
+from agent.station.statuses import CHARGEX_CODES
 from agent.station.tokens import Token, TokenInfo, TokenStatus
 
 GOOD = TokenInfo(TokenStatus.ACCEPTED)
@@ -787,7 +788,7 @@ def test_faults_in_a_session(code, latched, reason):
     world.fault(1, code, latched=latched)
     assert world.status() == "Faulted"
     assert world.reports[1].error != "NoError"
-    assert world.reports[1].vendor_error == code.value
+    assert world.reports[1].vendor_error == CHARGEX_CODES.get(code, (code.value, ""))[0]
     assert world.reasons()[0] == f"fault:{code.value}"
     world.run(12)
     assert [event.reason for event in world.ended()] == ([reason] if reason else [])

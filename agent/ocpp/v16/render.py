@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -101,6 +102,11 @@ ERROR_CODES = frozenset(
     )
 )
 """OCPP 1.6 §7.6."""
+
+CHARGEX = "https://chargex.inl.gov"
+"""Whose words the codes CX001 to CX026 are (ChargeX minimum required error codes)."""
+
+_CHARGEX_CODE = re.compile(r"CX0[0-9]{2}")
 
 _STATION_STATUSES = (ConnectorStatus.AVAILABLE, ConnectorStatus.UNAVAILABLE, ConnectorStatus.FAULTED)
 
@@ -219,5 +225,5 @@ def status_notification(report: StatusReport, vendor: str) -> dict[str, Any]:
         payload["info"] = report.info[:50]
     if report.vendor_error:
         payload["vendorErrorCode"] = report.vendor_error[:50]
-        payload["vendorId"] = vendor[:255]
+        payload["vendorId"] = CHARGEX if _CHARGEX_CODE.fullmatch(report.vendor_error) else vendor[:255]
     return payload
