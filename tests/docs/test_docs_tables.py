@@ -73,3 +73,18 @@ def test_every_driver_option_is_shown() -> None:
         text = (DOCS / "hardware" / f"{name}.md").read_text(encoding="utf-8")
         missing = [field.name for field in fields(load(name).options) if f"{field.name}:" not in text]
         assert not missing, f"{name}.md does not show {missing}"
+
+
+def test_the_counts_at_the_head_of_the_status_are_those_of_its_tables() -> None:
+    text = (DOCS / "status.md").read_text(encoding="utf-8")
+    head = re.search(
+        r"\*\*(\d+) work · (\d+) partly · (\d+) not yet\.\*\*.*senses (\d+), (\d+) in part, (\d+) not", text
+    )
+    assert head
+    claims = text.partition("## The truth table")[0]
+    states = [
+        len(re.findall(rf"^\|[^|]*\| {state} \|", claims, re.MULTILINE)) for state in ("works", "partly", "not yet")
+    ]
+    truth = _section("status.md", "## The truth table of IEC 61851")
+    sensed = [len(re.findall(rf" \| {state} \| ", truth)) for state in ("yes", "partly", "no")]
+    assert [int(number) for number in head.groups()] == states + sensed
