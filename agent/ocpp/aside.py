@@ -1,9 +1,11 @@
 """What to do with records that used up their tries: hold together what belongs together, and offer it again.
 
-A record that the network refuses for good steps aside so that others pass. It stays on the books. Two rules:
+A record that the network refuses for good steps aside so that others pass. It stays on the books. The rules:
 
 - Without its start a transaction has no number, and what follows would be booked nowhere. So when a start steps aside,
   the rest of its transaction does too, and comes back with it, in order.
+- Before each try of a record the oldest parked one of its transaction has another, and when the network takes that,
+  the others come first too: a network that was repaired gets them in order even where nothing tells us that it was.
 - All of it is offered again: after each reconnect, but not more often than every ``OFFER_GAP_S``, and every
   ``OFFER_EVERY_S`` on a connection that stands. It goes before the line, because it is older: so a network that was
   repaired gets each transaction in order. One try each, and after ``REFUSALS`` refusals the line goes on and the rest
@@ -25,6 +27,7 @@ REFUSALS = 5
 
 WAITS = "waits for the start of its transaction, which the network refused"
 
+_ALL = 10**9
 _CHUNK = 50
 """Parked records looked at in one go."""
 
@@ -59,6 +62,13 @@ class Aside:
         self._spared: set[int] = set()
         """What the present pass leaves out."""
         self._refusals = 0
+        self._refused: set[str] = set()
+        """Transactions that had their try in the present pass, in vain."""
+        self._parked: dict[str, set[int]] | None = None
+        """Numbers of all parked records by transaction; read when first needed."""
+        self._preceded: set[int] = set()
+        """Records before which an older one had its try."""
+        self._probes: set[int] = set()
 
     def reconnected(self) -> None:
         self._reconnected = True
@@ -69,7 +79,11 @@ class Aside:
         if record.seq in self._offered:
             self._offered.remove(record.seq)
             self._refusals += 1
+            self._refused.add(record.event.transaction)
         self._fresh.add(record.seq)
+        self._probes.discard(record.seq)
+        self._preceded.discard(record.seq)
+        self._by_transaction().setdefault(record.event.transaction, set()).add(record.seq)
         if isinstance(record.event, TransactionStarted):
             self._transactions().add(record.event.transaction)
 
@@ -82,14 +96,49 @@ class Aside:
             and self._journal.network_transaction(event.transaction) is None
         )
 
+    def precede(self, record: PendingRecord) -> bool:
+        """Put the oldest parked record of the same transaction into the line before this one. False: there is none."""
+        if record.seq in self._offered or record.seq in self._preceded:
+            return False
+        older = [seq for seq in self._by_transaction().get(record.event.transaction, ()) if seq < record.seq]
+        if not older:
+            return False
+        self._preceded.add(record.seq)
+        return self._probe(record.event.transaction, min(older))
+
+    def _probe(self, transaction: str, seq: int) -> bool:
+        """Put one parked record back; when it is taken, the rest of its transaction follows."""
+        self._by_transaction()[transaction].discard(seq)
+        if not self._journal.unpark(seq):
+            return False
+        self._offered.add(seq)
+        self._probes.add(seq)
+        return True
+
+    def refused(self, record: PendingRecord) -> None:
+        """The record will be tried again: the oldest one goes before it again."""
+        self._preceded.discard(record.seq)
+
     def waited_for(self, record: PendingRecord) -> bool:
-        """Tell whether others wait for this record."""
+        """Tell whether others come back once this record is delivered."""
+        if record.seq in self._probes:
+            return True
         return isinstance(record.event, TransactionStarted) and record.event.transaction in self._transactions()
 
     def release(self, record: PendingRecord) -> bool:
         """The record was delivered: bring back what waited for it. Call inside a write."""
-        self._offered.discard(record.seq)
-        return self.waited_for(record) and self._journal.unpark_transaction(record.event.transaction) > 0
+        if not self.waited_for(record):
+            return False
+        others = self._by_transaction().get(record.event.transaction, set())
+        self._offered |= others if record.seq in self._probes else set()
+        return self._journal.unpark_transaction(record.event.transaction) > 0
+
+    def delivered(self, record: PendingRecord) -> None:
+        """The record is off the line, for good."""
+        if self.waited_for(record):
+            self._by_transaction().pop(record.event.transaction, None)
+        for seqs in (self._offered, self._probes, self._preceded, self._fresh):
+            seqs.discard(record.seq)
 
     def one_try(self, record: PendingRecord) -> bool:
         return record.seq in self._offered
@@ -109,6 +158,7 @@ class Aside:
             self._spared = self._fresh.copy() if self._reconnected else set()
             self._passing, self._reconnected, self._began_at = True, False, now
             self._chunk.clear()
+            self._refused.clear()
             self._more, self._refusals, self._rest = True, 0, self._cursor > 0
         elif self._refusals >= REFUSALS:
             self._passing = False
@@ -119,15 +169,23 @@ class Aside:
         while self._chunk:
             key = self._chunk.popleft()
             self._cursor = key.seq
-            free = (key.is_start or key.transaction not in self._transactions()) and key.seq not in self._spared
-            if free and self._journal.unpark(key.seq):
-                self._offered.add(key.seq)
+            if key.transaction in self._refused:
+                continue
+            oldest = min(self._by_transaction().get(key.transaction, ()), default=None)
+            if oldest is not None and oldest not in self._spared and self._probe(key.transaction, oldest):
                 return Offer.MOVED
         if not self._more:
             # An earlier pass was broken off here: what lies before had its turn then, and has it now as well.
             self._cursor, self._more, self._rest = 0, self._rest, False
             self._passing = self._more
         return Offer.LOOKING if self._more else Offer.NOTHING
+
+    def _by_transaction(self) -> dict[str, set[int]]:
+        if self._parked is None:
+            self._parked = {}
+            for key in self._journal.parked_keys(_ALL):
+                self._parked.setdefault(key.transaction, set()).add(key.seq)
+        return self._parked
 
     def _transactions(self) -> set[str]:
         if self._held is None:

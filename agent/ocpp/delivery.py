@@ -178,6 +178,9 @@ class Delivery:
             if self._aside.holds(record):
                 self._hold_back()
                 continue
+            if self._aside.precede(record):
+                self._batch.clear()
+                continue
             call = self._call(record, now)
             if call is not None:
                 self._flying = record
@@ -214,6 +217,8 @@ class Delivery:
         with self._journal.write():
             for record in held:
                 self._journal.park(record.seq, WAITS)
+        for record in held:
+            self._aside.stepped_aside(record)
         self._batch = deque(record for record in self._batch if record not in held)
 
     def _number(self, transaction: str) -> int | None:
@@ -294,6 +299,7 @@ class Delivery:
             self._exhausted = False
         marked, self._unmarked = self._unmarked, []
         for record, receipt in marked:
+            self._aside.delivered(record)
             if receipt.info is not None and isinstance(record.event, TransactionStarted):
                 self._started(record.event.transaction, receipt.info)
 
@@ -308,6 +314,7 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 (as in next_call)
             self._journal_failed(error, now)
             return
+        self._aside.refused(record)
         # OCPP 1.6 §3.7.2
         self._resume_at = now + self._settings.integer("OCPPCommCtrlr.MessageAttemptInterval") * tries
 

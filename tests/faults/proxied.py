@@ -25,6 +25,9 @@ LINKED: dict[str, Any] = {
 class ProxiedPlace(QuickPlace):
     """The real agent, the stand-in, the CSMS, and the proxy between."""
 
+    repeat_s = 4.0
+    """An authorisation waits behind a question that nobody answers, and a driver waits for it."""
+
     def __init__(
         self, directory: Path, settings: dict[str, Any] | None = None, tls: ssl.SSLContext | None = None
     ) -> None:

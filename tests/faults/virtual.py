@@ -76,6 +76,8 @@ class Network:
     findings: list[dict[str, Any]] = field(default_factory=list)
     now_utc_s: float = 0.0
     heard: int = 0
+    refusals: int = 0
+    """Messages that were not answered as they should."""
 
     def hear(self, text: str) -> list[str]:
         """Take a frame; return the frames that go back."""
@@ -85,6 +87,7 @@ class Network:
         _, message_id, action, payload = message
         self.heard += 1
         how = self.behaviour(self, action)
+        self.refusals += how != "answer"
         if how not in ("answer", "drop", "twice", "wrong-id", "wrong-type", "garbage"):
             return [] if how == "ignore" else [json.dumps([4, message_id, how, "as told", {}])]
         answer = self._book(action, payload)

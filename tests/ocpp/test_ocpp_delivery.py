@@ -161,6 +161,33 @@ def test_what_waited_for_a_start_goes_before_what_is_newer_even_while_writing_la
     assert [line.answer(OFFER_GAP_S, {}).message_id for _ in range(2)] == ["message-2", "message-3"]
 
 
+def test_a_repaired_network_gets_a_transaction_in_order_though_nothing_tells_of_the_repair() -> None:
+    line = Line(attempts=1)
+    line.journal.add(started("tx-1"))
+    line.answer()
+    for _ in range(3):
+        line.journal.add(sampled("tx-1"))
+    line.journal.add(ended("tx-1"))
+    line.delivery.wake()
+    for message_id in ("message-2", "message-2", "message-3"):
+        call = line.next()
+        assert call.message_id == message_id
+        call.done(REFUSED, 0.0)
+    # Repaired: each comes before what is younger.
+    assert [line.answer(1.0, {}).message_id for _ in range(4)] == ["message-2", "message-3", "message-4", "message-5"]
+    assert line.journal.parked == {}
+
+
+def test_a_record_that_is_refused_for_ever_costs_one_try_before_each_that_follows() -> None:
+    line = Line(attempts=1)
+    line.journal.session("tx-1")
+    line.answer()
+    line.next().done(REFUSED, 0.0)
+    line.next().done(REFUSED, 0.0)
+    assert line.answer(0.0, {}).message_id == "message-3"
+    assert list(line.journal.parked) == [2]
+
+
 def test_a_standing_connection_is_offered_again_every_few_hours() -> None:
     line = Line(attempts=1)
     line.journal.add(started("tx-1"))
@@ -202,7 +229,7 @@ def test_a_network_that_still_refuses_everything_is_not_asked_for_all_of_it() ->
             call.done(REFUSED, now)
         assert line.answer(now).action == "StopTransaction"
     # The second time those had their turn that were left out the first time.
-    assert refused == [f"message-{seq}" for seq in (1, 4, 7, 10, 13, 16, 19, 22, 1, 4)]
+    assert refused == [f"message-{seq}" for seq in (1, 4, 7, 10, 13, 13, 16, 19, 22, 1)]
     line.delivery.lost()
     told = 0
     for _ in range(50):
