@@ -48,6 +48,8 @@ class EvseControl:
         """Whether a vehicle was there when one could last be seen."""
         self.plugged_at: float | None = None
         """When the vehicle that is there came; None when there is none, or it was there before us."""
+        self.left_at: float | None = None
+        """When a vehicle was last seen to leave; None when none has since our start."""
         self._toggle = ToggleGuard()
         self._governor = DutyGovernor(t.DUTY_INTERVAL_S)
         self._settled_at: float | None = None
@@ -185,6 +187,7 @@ class EvseControl:
             self.plugged_at = None
         if not plugged:
             if self.was_plugged:
+                self.left_at = now
                 self.permits.withdraw()  # it was given for the vehicle that has gone
             self._simplified = False
             self.wake_up.reset()

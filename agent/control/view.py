@@ -81,4 +81,5 @@ def observe(evse: EvseControl, inputs: EvseInputs, now: float) -> Observation:
         pilot_high_v=None if volts is None else volts.high_v,
         pilot_low_v=None if volts is None else volts.low_v,
         plugged_at=evse.plugged_at,
+        left_at=evse.left_at,
     )

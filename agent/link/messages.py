@@ -210,6 +210,8 @@ class Observation:
     pilot_low_v: float | None = None
     plugged_at: float | None = None
     """When the vehicle that is connected was plugged in; None when there is none, or it was there before control."""
+    left_at: float | None = None
+    """When a vehicle was last seen to leave; None when none has since control began."""
 
 
 @dataclass(frozen=True, slots=True)

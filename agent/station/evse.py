@@ -24,6 +24,8 @@ class Evse:
     connected: bool | None = None
     """A vehicle is connected, as last known for sure; None before it was ever known."""
     connected_at: float = 0.0
+    left_unseen: bool = False
+    """It had left before this agent heard of the EVSE for the first time."""
     cable_in: bool = False
     """Socket: a cable is in, with or without a vehicle at its other end."""
     meter: MeterSample | None = None
@@ -122,6 +124,7 @@ class Evse:
         else:
             connected = None  # E, F and "?" say nothing; what was known holds
         if connected is not None:
+            self.left_unseen = not connected and (self.connected is None or self.left_unseen)
             if connected and self.connected is not True:
                 self.connected_at = observation.at
             self.connected = connected

@@ -136,13 +136,16 @@ class Transactions:
             evse.start_by = None
         log.info("token %s may charge at EVSE %s", token.masked, evse.id if evse else "(next plugged)")
 
-    def stop(self, evse: Evse, reason: StopReason, token: Token | None = None) -> None:
-        """Decide the end of the running transaction; contacts open, then the register is read."""
+    def stop(self, evse: Evse, reason: StopReason, token: Token | None = None, at: float | None = None) -> None:
+        """Decide the end of the running transaction; contacts open, then the register is read.
+
+        ``at``: when what ended it happened (monotonic), if that was before now.
+        """
         session = evse.running
         if session is None:
             return
         session.phase = Phase.STOPPING
-        session.stopped, session.reason = self._site.moment.stamp(), reason
+        session.stopped, session.reason = self._site.moment.stamp(at), reason
         session.stop_token = token.uid if token else ""
         evse.opened_at = None
         log.info("EVSE %d: transaction %s ends: %s", evse.id, session.transaction, reason.value)
@@ -310,11 +313,20 @@ class Transactions:
             return False
         return session.authorised.boot == started.boot and observation.plugged_at > started.monotonic_s
 
+    def _left_at(self, evse: Evse, session: Session) -> float | None:
+        """When the vehicle left, as control saw it while this agent was away; None when we saw it ourselves."""
+        started, observation = session.started, evse.observation
+        if started is None or observation is None or observation.left_at is None:
+            return None
+        unseen = evse.left_unseen or self._replugged(evse, session)
+        same_boot = session.authorised.boot == started.boot == self._site.moment.boot
+        return observation.left_at if unseen and same_boot and observation.left_at > started.monotonic_s else None
+
     def _vehicle_gone(self, evse: Evse, session: Session) -> None:
         settings = self._site.settings
         plug_gone = evse.socket and not evse.cable_in
         if plug_gone or settings.boolean("TxCtrlr.StopTxOnEVSideDisconnect"):
-            self.stop(evse, StopReason.EV_DISCONNECTED)
+            self.stop(evse, StopReason.EV_DISCONNECTED, at=self._left_at(evse, session))
             unlock = settings.boolean("OCPPCommCtrlr.UnlockOnEVSideDisconnect")
             session.hold_cable = evse.socket and not plug_gone and not unlock
 

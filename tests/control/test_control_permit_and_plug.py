@@ -51,14 +51,20 @@ def test_an_observation_tells_when_the_vehicle_was_plugged_in() -> None:
     rig.run(2.0)
     assert rig.out.observation is not None
     assert rig.out.observation.plugged_at is None  # it was there before control
+    assert rig.out.observation.left_at is None
+    before = rig.now
     rig.vehicle = "A"
     rig.run(2.0)
+    left_at = rig.out.observation.left_at
+    assert left_at is not None
+    assert before < left_at < before + 1.0
     before = rig.now
     rig.vehicle = "B"
     rig.run(2.0)
     plugged_at = rig.out.observation.plugged_at
     assert plugged_at is not None
     assert before < plugged_at < before + 1.0
+    assert rig.out.observation.left_at == left_at
     rig.vehicle = "A"
     rig.run(2.0)
     assert rig.out.observation.plugged_at is None

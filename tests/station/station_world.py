@@ -88,6 +88,7 @@ class Outlet:
     faults: dict = None
     locks: bool = True
     plugged_at: float | None = None
+    left_at: float | None = None
     _was_plugged: bool = False
 
     def step(self, now, dt_s):
@@ -95,6 +96,7 @@ class Outlet:
         if self.plugged is not self._was_plugged:
             self._was_plugged = self.plugged
             self.plugged_at = now if self.plugged else None
+            self.left_at = self.left_at if self.plugged else now
             self.permit = None  # a permit does not outlive the plug
         if self.closed:
             self.register_wh += self.current_a() * 3 * 230 * dt_s / 3600
@@ -145,6 +147,7 @@ class Outlet:
             holds=() if self.closed else tuple(holds),
             faults=tuple(self.faults or {}),
             plugged_at=self.plugged_at,
+            left_at=self.left_at,
         )
 
     def sample(self, now):

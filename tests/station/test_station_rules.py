@@ -6,7 +6,7 @@ import pytest
 from station_world import World, config
 
 from agent.config.schema import MeterLoss
-from agent.journal.events import MeterSampled, StartTrigger, StopReason
+from agent.journal.events import MeterSampled, StartTrigger, StopReason, TransactionEnded
 from agent.link.messages import FaultCode, FaultReport, HoldCable, TokenPresented, Welcome, Withdraw
 from agent.station.authorisation import Verdict, decide
 from agent.station.commands import (
@@ -570,14 +570,23 @@ def test_hard_reset_ends_them_afterwards():
 # ---- restarts ------------------------------------------------------------------------------------------------------
 
 
+def ended_at(world):
+    """Monotonic time that the only end on record bears."""
+    (at,) = [s.monotonic_s for e, s in zip(world.records, world.stamps, strict=True) if isinstance(e, TransactionEnded)]
+    return at
+
+
 def test_the_vehicle_left_while_the_agent_was_away():
     world = in_session()
     world.outlets[1].plugged = world.outlets[1].cable = False
     world.outlets[1].step(world.now, 0.0)
+    left_at = world.now
+    world.now += 30
     world.restart_agent()
     world.run(5)
     assert world.ended()[0].reason is StopReason.EV_DISCONNECTED
     assert world.ended()[0].meter_wh == world.outlets[1].register_wh
+    assert ended_at(world) == left_at
     assert world.status() == "Available"
 
 
@@ -587,11 +596,13 @@ def test_another_vehicle_came_while_the_agent_was_away():
     outlet = world.outlets[1]
     outlet.plugged = False
     outlet.step(world.now, 0.0)
+    left_at = world.now
     world.now += 5
     outlet.plugged = True
     outlet.step(world.now, 0.0)
     world.restart_agent()
     world.run(10)
+    assert ended_at(world) == left_at
     (ended,) = world.ended()
     assert ended.reason is StopReason.EV_DISCONNECTED
     assert ended.meter_wh == outlet.register_wh
@@ -600,6 +611,22 @@ def test_another_vehicle_came_while_the_agent_was_away():
     world.run(10)
     assert [started.token for started in world.started()][1:] == ["BBBB2222"]
     assert outlet.closed
+
+
+def test_a_vehicle_that_leaves_under_our_eyes_ends_it_now_whatever_left_before():
+    world = in_session()
+    world.unplug()
+    world.run(30)
+    world.restart_agent()
+    world.plug()
+    world.run(2)
+    world.tap("BBBB2222")
+    world.run(10)
+    world.unplug()
+    now = world.now
+    world.run(5)
+    ends = [s.monotonic_s for e, s in zip(world.records, world.stamps, strict=True) if isinstance(e, TransactionEnded)]
+    assert ends[1] == pytest.approx(now, abs=1.0)
 
 
 def test_the_same_transaction_goes_on_after_a_replug_while_the_agent_was_away_if_unplugging_does_not_end_it():
