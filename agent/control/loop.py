@@ -12,7 +12,7 @@ import gc
 import logging
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from agent.control.dispatch import Dispatcher
 from agent.control.hardware import DeviceState, Hardware
@@ -61,18 +61,19 @@ class Loop:
         readable = self._wait(fds, deadline)
         now = time.monotonic()
         late_s = now - deadline
-        stepped = {evse for evse, due in self._due.items() if due <= now}
+        stepped = dict[int, None]()  # in the order of urgency: whose device has spoken, then whose tick is due
         for fd in readable:
             state = by_fd.get(fd)
             if state is not None:
                 self._call(state, readable=True, now=now)
-                stepped.update(state.evses)
+                stepped.update(dict.fromkeys(state.evses))
         for state in self._hardware.devices.values():
             if state.wake_at <= now:
                 self._call(state, readable=False, now=now)
             if state.failure:
                 state.recover(now)
-                stepped.update(state.evses)
+                stepped.update(dict.fromkeys(state.evses))
+        stepped.update((evse, None) for evse, due in self._due.items() if due <= now)
         self._step(stepped, now)
         for fd in readable:  # the agent comes after what the hardware asked for
             if fd not in by_fd and fd != self._wake_fd:
@@ -81,7 +82,7 @@ class Loop:
         self._dispatcher.house_keeping(now)
         self._watch_over_itself(late_s, readable, now)
 
-    def _step(self, evses: set[int], now: float) -> None:
+    def _step(self, evses: Iterable[int], now: float) -> None:
         for evse in evses:
             active = self._dispatcher.step(evse, now)
             self._schedule(evse, ACTIVE_TICK_S if active else IDLE_TICK_S, now)
@@ -118,9 +119,8 @@ class Loop:
                 log.error("%s", state.failure, exc_info=True)
 
     def _schedule(self, evse: int, tick_s: float, now: float) -> None:
-        """Next step one tick after the last was due; after a delay or an early step, one tick from now."""
-        due = self._due[evse] + tick_s
-        self._due[evse] = due if now < due <= now + tick_s else now + tick_s
+        """Next step at the next multiple of the tick, never later than one tick: EVSEs share their wake-ups."""
+        self._due[evse] = (now // tick_s + 1.0) * tick_s
 
     def _watch_over_itself(self, late_s: float, readable: list[int], now: float) -> None:
         if not readable:

@@ -13,6 +13,10 @@ from pathlib import Path
 from agent.link.codec import encode
 from agent.link.messages import MAX_MESSAGE_BYTES, Message
 
+SEND_BUFFER_BYTES = 1 << 18
+"""Room for some hundred messages: an agent that is busy for a second (start, fsync) loses nothing. The kernel may grant
+less."""
+
 
 class LinkClosedError(ConnectionError):
     """The other side is gone, or did not read for so long that it must be given up."""
@@ -23,6 +27,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._socket = connection
 
     def fileno(self) -> int:
