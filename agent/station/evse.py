@@ -113,8 +113,8 @@ class Evse:
         """Return the latest good reading if it still stands for now."""
         return self.meter if self.meter is not None and now - self.meter.at <= FRESH_S else None
 
-    def observe(self, observation: Observation) -> None:
-        """Take control's word."""
+    def observe(self, observation: Observation, now: float | None = None) -> None:
+        """Take control's word. ``now`` is when it was heard: what is compared with cards is heard in the same order."""
         self.observation = observation
         letter = observation.pilot[:1]
         if letter in ("B", "C", "D"):
@@ -126,7 +126,7 @@ class Evse:
         if connected is not None:
             self.left_unseen = not connected and (self.connected is None or self.left_unseen)
             if connected and self.connected is not True:
-                self.connected_at = observation.at
+                self.connected_at = observation.at if now is None else now
             self.connected = connected
         if self.socket and observation.plugged is not None:
             self.cable_in = observation.plugged or observation.cable_a > 0

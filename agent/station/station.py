@@ -130,7 +130,7 @@ class Station:
         elif evse is None:
             log.warning("control speaks of EVSE %d, which is not configured", message.evse)
         elif isinstance(message, Observation):
-            evse.observe(message)
+            evse.observe(message, self._site.now)
         else:
             evse.measure(message)
 

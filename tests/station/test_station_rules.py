@@ -590,6 +590,20 @@ def test_the_vehicle_left_while_the_agent_was_away():
     assert world.status() == "Available"
 
 
+def test_a_card_judged_before_the_agent_heard_of_the_plug_is_not_lost():
+    """Plugged, then tapped, within milliseconds: the card's way to the agent may be the shorter one."""
+    world = World(config(evses=2))
+    world.run(2)
+    world.outlets[1].plugged = world.outlets[1].cable = True
+    seen_at = world.now
+    observation = world.outlets[1].observation(seen_at)
+    world.now += 0.004
+    world.tap()
+    world.do(world.station.handle(observation, world.moment()))
+    world.run(5)
+    assert [started.evse for started in world.started()] == [1]
+
+
 def test_another_vehicle_came_while_the_agent_was_away():
     """The first driver pays for the first vehicle only; the second must show a card of their own."""
     world = in_session()
