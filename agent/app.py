@@ -33,7 +33,10 @@ from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
 from agent.station.commands import (
     AvailabilityAnswer,
+    PresentValues,
     RemoteStart,
+    Reservation,
+    ReservationAnswer,
     ResetKind,
     SettingAnswer,
     StatusReport,
@@ -59,7 +62,7 @@ log = logging.getLogger(__name__)
 EXIT_RESTART = 75
 """Exit status that asks the service manager for a fresh start (EX_TEMPFAIL)."""
 
-KEPT_TABLES = ("session", "availability", "setting", "token", "local_list", "station", "charging_profile")
+KEPT_TABLES = ("session", "availability", "setting", "token", "local_list", "station", "charging_profile", "reservation")
 
 UNLOCK_TIMEOUT_S = 15.0
 
@@ -265,6 +268,19 @@ class App:
 
     def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None) -> Composite | None:
         return self._station.composite_schedule(evse, duration_s, unit, self._clock.now())
+
+    def reserve(self, reservation: Reservation) -> ReservationAnswer:
+        answer, effects = self._station.reserve(reservation, self._clock.now())
+        self.carry_out(effects)
+        return answer
+
+    def cancel_reservation(self, number: int) -> bool:
+        answer, effects = self._station.cancel_reservation(number, self._clock.now())
+        self.carry_out(effects)
+        return answer
+
+    def present_values(self) -> list[PresentValues]:
+        return self._station.present_values(self._clock.now())
 
     def set_setting(self, name: str, text: str) -> SettingAnswer:
         answer, effects = self._station.set_setting(name, text, self._clock.now())

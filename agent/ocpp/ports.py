@@ -14,7 +14,10 @@ from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
 from agent.station.commands import (
     AvailabilityAnswer,
+    PresentValues,
     RemoteStart,
+    Reservation,
+    ReservationAnswer,
     ResetKind,
     SettingAnswer,
     StatusReport,
@@ -69,6 +72,14 @@ class StationPort(Protocol):
 
     def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None) -> Composite | None:
         """What an EVSE, or (0) the station, may draw from now on; None for no such EVSE or time."""
+
+    def reserve(self, reservation: Reservation) -> ReservationAnswer: ...
+
+    def cancel_reservation(self, number: int) -> bool:
+        """False when there is none of this number."""
+
+    def present_values(self) -> list[PresentValues]:
+        """What the meters say now, by EVSE; silent ones are left out."""
 
     def set_setting(self, name: str, text: str) -> SettingAnswer:
         """Check, persist and apply a setting of ``agent.station.settings``."""

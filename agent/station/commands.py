@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from agent.journal.events import SampledValue
 from agent.station.charging.profile import Profile
 from agent.station.tokens import Token
 
@@ -80,6 +81,17 @@ class ReservationAnswer(Enum):
     OCCUPIED = "Occupied"
     REJECTED = "Rejected"
     UNAVAILABLE = "Unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class PresentValues:
+    """What the meter of an EVSE says now."""
+
+    evse: int
+    transaction: str
+    """The one that runs; empty for none."""
+    at_utc_s: float
+    samples: tuple[SampledValue, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from agent.journal.events import Context, MeterSampled, SampledValue, Stamp
 from agent.link.messages import MeterSample
+from agent.station.commands import PresentValues
 from agent.station.effects import ReportMeter
 from agent.station.evse import Evse
 from agent.station.session import Session
@@ -103,6 +104,14 @@ class Metering:
             for value in entry
         ]
         return (*collected, *last)
+
+    def present(self, evse: Evse) -> PresentValues | None:
+        """What a sample taken now would say (asked for by the network); None when the meter is silent."""
+        measurands = self._members("SampledDataCtrlr.TxUpdatedMeasurands")
+        found = self._pick(evse, measurands, Context.TRIGGER)
+        session = evse.running
+        transaction = session.transaction if session is not None else ""
+        return PresentValues(evse.id, transaction, self._site.moment.utc_s, found) if found else None
 
     def settle(self) -> None:
         self._interval()

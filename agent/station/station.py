@@ -31,6 +31,7 @@ from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
 from agent.station.commands import (
     AvailabilityAnswer,
+    PresentValues,
     RemoteStart,
     Reservation,
     ReservationAnswer,
@@ -274,6 +275,12 @@ class Station:
         self._site.moment = moment
         evses = sorted(self._site.evses.values(), key=lambda evse: evse.id)
         return [self._statuses.station(), *(self._statuses.report(evse) for evse in evses)]
+
+    def present_values(self, moment: Moment) -> list[PresentValues]:
+        """Return what the meters say now, in order of EVSE; silent ones are left out."""
+        self._site.moment = moment
+        evses = sorted(self._site.evses.values(), key=lambda evse: evse.id)
+        return [values for evse in evses if (values := self._metering.present(evse)) is not None]
 
     def snapshot(self, moment: Moment) -> list[EvseDocument]:
         """Return each EVSE with all that holds it back, for the local API."""

@@ -23,7 +23,10 @@ from agent.journal.events import (
 from agent.station.commands import (
     AvailabilityAnswer,
     ConnectorStatus,
+    PresentValues,
     RemoteStart,
+    Reservation,
+    ReservationAnswer,
     ResetKind,
     SettingAnswer,
     StatusReport,
@@ -203,6 +206,18 @@ class FakeStation:
 
     def told(self, name: str) -> list[tuple[Any, ...]]:
         return [entry[1:] for entry in self.log if entry[0] == name]
+
+    def reserve(self, reservation: Reservation) -> ReservationAnswer:
+        self._note("reserve", reservation)
+        return ReservationAnswer.ACCEPTED if self.answer else ReservationAnswer.REJECTED
+
+    def cancel_reservation(self, number: int) -> bool:
+        self._note("cancel_reservation", number)
+        return self.answer
+
+    def present_values(self) -> list[PresentValues]:
+        self._note("present_values")
+        return []
 
     def remote_start(self, request: RemoteStart) -> bool:
         self._note("remote_start", request)

@@ -146,7 +146,9 @@ def test_commands_of_the_network() -> None:
             assert await csms.call(None, "ChangeAvailability", change) == {"status": "Scheduled"}
             assert rig.station.told("change_availability") == [(0, False)]
             with pytest.raises(CallRefused, match="NotSupported"):
-                await csms.call(None, "TriggerMessage", {"requestedMessage": "Heartbeat"})
+                await csms.call(None, "Heartbeat")
+            assert await csms.call(None, "TriggerMessage", {"requestedMessage": "Heartbeat"}) == {"status": "Accepted"}
+            await csms.wait_for("Heartbeat")
             with pytest.raises(CallRefused, match="NotImplemented"):
                 await csms.call(None, "MakeCoffee")
             with pytest.raises(CallRefused, match="ProtocolError"):

@@ -52,6 +52,13 @@ class Boot:
             self.state = UplinkState.BOOTING
         return True
 
+    def trigger(self, now: float) -> bool:
+        """The network asks for a BootNotification. False once it has accepted one (errata)."""
+        if self.state in (UplinkState.ACCEPTED, UplinkState.DISCONNECTED):
+            return False
+        self._next_at = now
+        return True
+
     def next_wake(self) -> float | None:
         return None if self.state in (UplinkState.ACCEPTED, UplinkState.DISCONNECTED) else self._next_at
 

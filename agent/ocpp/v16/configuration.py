@@ -19,7 +19,7 @@ MAX_KEYS = 100
 MAX_VALUE = 500
 """CiString500Type (§6.7, §7.30)."""
 
-FEATURE_PROFILES = ("Core", "SmartCharging")
+FEATURE_PROFILES = ("Core", "Reservation", "SmartCharging", "RemoteTrigger")
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _ROTATIONS = frozenset(("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR"))
@@ -28,7 +28,11 @@ _PING = "OCPPCommCtrlr.WebSocketPingInterval"
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationKey:
-    """One key. ``setting`` names the setting it shows; a key without one has a fixed ``value`` and is read-only."""
+    """One key. ``setting`` names the setting it shows; a key without one has a fixed ``value`` and is read-only.
+
+    A key that is not ``writable`` but has a setting is a property of this charge point: the file sets it, not the
+    network.
+    """
 
     name: str
     setting: str = ""
@@ -37,7 +41,7 @@ class ConfigurationKey:
 
     def problem(self, text: str) -> str:
         """Say what is wrong with a value for this key: the rule and the remedy; empty when nothing is."""
-        if not self.setting or not self.writable:
+        if not self.setting:
             return f"{self.name} is read-only; leave it out"
         setting = SETTINGS[self.setting]
         if len(text) > MAX_VALUE:
@@ -73,6 +77,8 @@ _VIEWS: Mapping[str, str] = {
     "MeterValuesSampledData": "SampledDataCtrlr.TxUpdatedMeasurands",
     "MeterValueSampleInterval": "SampledDataCtrlr.TxUpdatedInterval",
     "MinimumStatusDuration": "ChargingStation.MinimumStatusDuration",
+    "ReservationEnabled": "ReservationCtrlr.Enabled",
+    "ReserveConnectorZeroSupported": "ReservationCtrlr.NonEvseSpecific",
     "ResetRetries": "OCPPCommCtrlr.ResetRetries",
     "StationMaxCurrent": "ChargingStation.MaxCurrent",
     "StopTransactionOnEVSideDisconnect": "TxCtrlr.StopTxOnEVSideDisconnect",
@@ -84,7 +90,8 @@ _VIEWS: Mapping[str, str] = {
     "UnlockConnectorOnEVSideDisconnect": "OCPPCommCtrlr.UnlockOnEVSideDisconnect",
     "WebSocketPingInterval": _PING,
 }
-"""§9.1, and StationMaxCurrent of our own: the operator's limit for the whole station in A per phase."""
+"""§9.1 to §9.3, and two of our own: StationMaxCurrent, the operator's limit for the whole station in A per phase, and
+ReservationEnabled, whether reservations are taken."""
 
 _LISTS = ("MeterValuesAlignedData", "MeterValuesSampledData", "StopTxnAlignedData", "StopTxnSampledData")
 
@@ -94,7 +101,7 @@ def key_table(evses: int = 1, all_cables: bool = False) -> Mapping[str, Configur
 
     ``all_cables``: no outlet has a lock, so UnlockConnectorOnEVSideDisconnect is read-only (errata).
     """
-    keys = [ConfigurationKey(name, setting) for name, setting in _VIEWS.items()]
+    keys = [ConfigurationKey(name, setting, writable=SETTINGS[setting].writable) for name, setting in _VIEWS.items()]
     if all_cables:
         name = "UnlockConnectorOnEVSideDisconnect"
         keys = [key for key in keys if key.name != name] + [ConfigurationKey(name, value="false", writable=False)]
@@ -171,7 +178,7 @@ class Configuration:
 
     def objection(self, key: ConfigurationKey, text: str) -> str:
         """Say why a change is refused; empty when it may be made."""
-        problem = key.problem(text)
+        problem = key.problem(text) if key.writable else f"{key.name} is read-only"
         if not problem and key.setting == _PING:
             problem = ping_problem(self._settings, text)
         return problem

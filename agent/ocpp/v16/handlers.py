@@ -7,8 +7,11 @@ from typing import Any
 
 from agent.ocpp.ports import JournalPort, StationPort
 from agent.ocpp.v16.configuration import Configuration
+from agent.ocpp.v16.data_transfer import DataTransfers
+from agent.ocpp.v16.reservation import Reservation16
 from agent.ocpp.v16.smart_charging import SmartCharging16
 from agent.ocpp.v16.times import carries
+from agent.ocpp.v16.trigger import Triggers
 from agent.station.commands import AvailabilityAnswer, RemoteStart, ResetKind, SettingAnswer
 from agent.station.tokens import Token
 
@@ -39,17 +42,23 @@ class Handlers:
         self._evses = evses
         self._registered = registered
         self._smart_charging = SmartCharging16(station, journal, evses, note)
+        self.triggers = Triggers(evses)
+        """What the network may ask to be sent; others add theirs."""
+        self.data_transfers = DataTransfers()
+        """Vendors' messages that are understood; others add theirs."""
         self._by_action: Mapping[str, Callable[[Payload], Reply]] = {
             "ChangeAvailability": self._change_availability,
             "ChangeConfiguration": self._change_configuration,
             "ClearCache": self._clear_cache,
-            "DataTransfer": self._data_transfer,
             "GetConfiguration": self._get_configuration,
             "RemoteStartTransaction": self._remote_start,
             "RemoteStopTransaction": self._remote_stop,
             "Reset": self._reset,
             "UnlockConnector": self._unlock,
             **self._smart_charging.by_action,
+            **Reservation16(station, registered).by_action,
+            **self.triggers.by_action,
+            **self.data_transfers.by_action,
         }
 
     @property
@@ -81,10 +90,6 @@ class Handlers:
     def _clear_cache(self, _payload: Payload) -> Payload:
         """§5.4"""
         return _accepted(self._station.clear_cache())
-
-    def _data_transfer(self, _payload: Payload) -> Payload:
-        """§5.6: we know no vendor's messages."""
-        return {"status": "UnknownVendorId"}
 
     def _get_configuration(self, payload: Payload) -> Payload:
         """§5.8"""

@@ -29,6 +29,7 @@ from agent.ocpp.v16.heartbeat import LONGEST_S, Heartbeat
 from agent.ocpp.v16.refusal import RequestRefusedError
 from agent.ocpp.v16.render import Renderer16, meter_values, status_notification
 from agent.ocpp.v16.times import carries, read_time, token_info
+from agent.ocpp.v16.trigger import Trigger
 from agent.station.commands import StatusReport
 from agent.station.tokens import Token, TokenInfo, TokenStatus
 
@@ -73,6 +74,8 @@ class Session16:
             lambda: self.state is UplinkState.ACCEPTED,
             lambda text: self._quiet.log("request", surroundings.now(), text),
         )
+        for message, trigger in self._triggers().items():
+            self._handlers.triggers.offer(message, trigger)
         self._rpc = Rpc(
             Schemas("v16"),
             CODES,
@@ -350,6 +353,37 @@ class Session16:
 
     def _start_answered(self, transaction: str, info: TokenInfo) -> None:
         self._station.start_answered(transaction, info)
+
+    # ---- messages that the network asks for ----
+
+    def _triggers(self) -> dict[str, Trigger]:
+        return {
+            "BootNotification": lambda _connector: self._boot.trigger(self._around.now()),
+            "Heartbeat": lambda _connector: self._call("Heartbeat", {}, Priority.STATUS, self._beat_answered),
+            "MeterValues": self._trigger_meter_values,
+            "StatusNotification": self._trigger_statuses,
+        }
+
+    def _trigger_statuses(self, connector: int | None) -> bool:
+        sent = False
+        for report in self._station.statuses():
+            if connector in (None, report.evse):
+                # As it is now, told before or not; also while the registration is pending (§4.2).
+                self._reported[report.evse] = _key(report)
+                payload = status_notification(report, self._config.station.vendor)
+                sent = self._call("StatusNotification", payload, Priority.STATUS) or sent
+        return sent
+
+    def _trigger_meter_values(self, connector: int | None) -> bool:
+        sent = False
+        for values in self._station.present_values():
+            if connector not in (None, values.evse):
+                continue
+            number = self._around.journal.network_transaction(values.transaction) if values.transaction else None
+            message = meter_values(values.evse, values.at_utc_s, values.samples, number)
+            if message is not None:
+                sent = self._call(message.action, message.payload, Priority.STATUS) or sent
+        return sent
 
     # ---- requests of the network ----
 

@@ -1,0 +1,36 @@
+"""OCPP 1.6 DataTransfer from the network: by vendor, then by message (§5.6, §7.23)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Payload = dict[str, Any]
+Transfer = Callable[[str], tuple[bool, str]]
+"""Takes the message's data; returns (accepted, data of the answer)."""
+
+
+class DataTransfers:
+    """Who understands a vendor's message offers it here."""
+
+    def __init__(self) -> None:
+        self._offered: dict[str, dict[str, Transfer]] = {}
+
+    @property
+    def by_action(self) -> Mapping[str, Callable[[Payload], Payload]]:
+        return {"DataTransfer": self._transfer}
+
+    def offer(self, vendor: str, message: str, transfer: Transfer) -> None:
+        """``message`` is empty for one that comes without a messageId."""
+        self._offered.setdefault(vendor, {})[message] = transfer
+
+    def _transfer(self, payload: Payload) -> Payload:
+        messages = self._offered.get(payload["vendorId"])
+        if messages is None:
+            return {"status": "UnknownVendorId"}
+        transfer = messages.get(payload.get("messageId", ""))
+        if transfer is None:
+            return {"status": "UnknownMessageId"}
+        accepted, data = transfer(payload.get("data", ""))
+        answer = {"status": "Accepted" if accepted else "Rejected"}
+        return {**answer, "data": data} if data else answer
