@@ -186,9 +186,9 @@ async def _control_day(place: Place, seed: int, days: int = 1) -> Outcome:
 
 def _control_full(directory: Path, progress: Progress) -> Outcome:
     jobs: list[Job] = [
-        functools.partial(_control_day, FullPlace(directory / f"site{seed}"), seed, 3) for seed in range(12)
+        functools.partial(_control_day, FullPlace(directory / f"site{seed}"), seed, 2) for seed in range(12)
     ]
-    jobs += [functools.partial(_control_day, QuickPlace(directory / f"quick{seed}"), seed) for seed in range(100)]
+    jobs += [functools.partial(_control_day, QuickPlace(directory / f"quick{seed}"), seed) for seed in range(60)]
 
     async def run() -> Outcome:
         return await together(jobs, 6, progress, 4)

@@ -150,6 +150,10 @@ class Place:
     async def hardware(self) -> list[Hardware]:
         raise AssertionError
 
+    def control_lives(self) -> float:
+        """Changes whenever control dies or starts."""
+        raise AssertionError
+
     # What is shared
 
     @property
@@ -266,6 +270,26 @@ class Place:
         self.deeds.append(deed)
         return deed
 
+    async def pull(self, evse: int, token: str, first: float) -> Deed:
+        """Pull the plug under load, whoever is there to see it. Notes the deed.
+
+        Control tells the agent when the vehicle left. Only where control itself died meanwhile, nobody knows, and the
+        end may be told as late as it was found.
+        """
+
+        async def over() -> bool:
+            shown = await self.shown(evse)
+            return shown is not None and (shown["transaction"] is None or shown["transaction"]["state"] == "finished")
+
+        lives = self.control_lives()
+        gone = time.time()
+        await self.unplug(evse)
+        await self.until(over, f"EVSE {evse} ends after the plug was pulled")
+        found = time.time() if self.control_lives() != lives else 0.0
+        deed = Deed(evse, token, first, gone, ended_until_s=found, gone_s=gone)
+        self.deeds.append(deed)
+        return deed
+
     async def remote_stop(self, evse: int) -> None:
         """The operator's command; without effect when the charger is not there to take it."""
         entries = [
@@ -352,6 +376,9 @@ class QuickPlace(Place):
     async def hardware(self) -> list[Hardware]:
         return self.standin.hardware()
 
+    def control_lives(self) -> float:
+        return self.standin.lives + (0.0 if self.standin.running else 0.5)
+
 
 class FullPlace(Place):
     """Agent and control as they are, on the lab's hardware at the wire."""
@@ -405,6 +432,9 @@ class FullPlace(Place):
     async def closed(self, evse: int) -> bool:
         state = await asyncio.to_thread(self.lab.control.evse, evse)
         return bool(state["contactor"]["closed"])
+
+    def control_lives(self) -> float:
+        return self.control.deaths + (0.0 if self.control.running else 0.5)
 
     async def hardware(self) -> list[Hardware]:
         return [lab_hardware(self.directory / "logs", evse) for evse in (1, 2)]

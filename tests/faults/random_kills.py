@@ -73,9 +73,13 @@ class Season:
         while not self._done.is_set():
             first = await place.begin(evse, token, online=False)
             await asyncio.sleep(self._chance.uniform(*self._pace.charge_s))
-            afar = self._chance.random() < 0.2
-            how = functools.partial(self._remote_or_tap, evse, token) if afar else None
-            await place.end(evse, token, first, how)
+            way = self._chance.random()
+            if way < 0.25:
+                await place.pull(evse, token, first)
+            elif way < 0.45:
+                await place.end(evse, token, first, functools.partial(self._remote_or_tap, evse, token))
+            else:
+                await place.end(evse, token, first)
 
     async def _remote_or_tap(self, evse: int, token: str) -> None:
         """The operator tries once in a while; where that does not help, the driver uses the card."""

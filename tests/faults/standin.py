@@ -51,6 +51,8 @@ class Outlet:
     evse: int
     energy_wh: float
     plugged: bool = False
+    plugged_at: float | None = None
+    left_at: float | None = None
     serial: int = 0
     lease_until: float = 0.0
     closed: bool = False
@@ -100,6 +102,8 @@ class StandIn:
         """When the present agent came (monotonic); inf while there is none."""
         self._instance = ""
         self._reader = 0
+        self.lives = 0
+        """How often it was started."""
         self._tick: asyncio.TimerHandle | None = None
         self.outlets = {number: Outlet(number, 12_000.0 * number + 0.4) for number in range(1, evses + 1)}
 
@@ -108,6 +112,7 @@ class StandIn:
     def start(self) -> None:
         """Start (again), as a control process that forgets every permit."""
         self._instance = uuid.uuid4().hex
+        self.lives += 1
         self._listener = Listener(self._path)
         asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
         self._ticking()
@@ -123,9 +128,13 @@ class StandIn:
             self._listener.close()
             self._listener = None
         for outlet in self.outlets.values():
-            outlet.serial = 0
+            outlet.serial, outlet.plugged_at, outlet.left_at = 0, None, None
             outlet.move(False)
             outlet.step()
+
+    @property
+    def running(self) -> bool:
+        return self._listener is not None
 
     @property
     def connected(self) -> bool:
@@ -141,12 +150,15 @@ class StandIn:
     # ---- people ----
 
     def plug(self, evse: int) -> None:
-        self.outlets[evse].plugged = True
-        self._tell(self.outlets[evse])
+        outlet = self.outlets[evse]
+        outlet.plugged = True
+        outlet.plugged_at = time.monotonic() if self._listener is not None else None
+        self._tell(outlet)
 
     def unplug(self, evse: int) -> None:
         outlet = self.outlets[evse]
-        outlet.plugged = False
+        outlet.plugged, outlet.serial, outlet.plugged_at = False, 0, None
+        outlet.left_at = time.monotonic() if self._listener is not None else None
         outlet.move(False)
         self._tell(outlet)
 
@@ -246,6 +258,8 @@ class StandIn:
                 limited_by="permit",
                 holds=holds,
                 faults=(),
+                plugged_at=outlet.plugged_at,
+                left_at=outlet.left_at,
             )
         )
         current_a = POWER_W / NOMINAL_V / PHASES if outlet.closed else 0.0
