@@ -77,11 +77,13 @@ def _run(config: object, safe_state: SafeState) -> int:
     from agent.config.schema import Config
     from agent.control.dispatch import Dispatcher
     from agent.control.hardware import Hardware
+    from agent.control.latches import LatchFile
     from hal.ports import DeviceError
 
     assert isinstance(config, Config)
     hardware = Hardware(config, time.monotonic())
-    dispatcher = Dispatcher(hardware, time.monotonic())
+    latches = LatchFile(config.paths.runtime_dir / "latched-faults.json")
+    dispatcher = Dispatcher(hardware, time.monotonic(), latches)
     safe_state.add("opening the contactors", lambda: dispatcher.make_safe(time.monotonic()))
     for state in hardware.devices.values():
         safe_state.add(f"closing {state.device.name}", state.device.close)

@@ -7,6 +7,7 @@ import logging
 from agent.control.evse import EvseControl
 from agent.control.hardware import DeviceState, Hardware
 from agent.control.inputs import EvseInputs, EvseOutputs
+from agent.control.latches import LatchFile
 from agent.control.link_server import LinkServer
 from agent.control.rate_limit import RateLimit
 from agent.link import messages as m
@@ -26,7 +27,7 @@ _CHANGES_THAT_COUNT = tuple(
 class Dispatcher:
     """Owns one ``EvseControl`` per EVSE. ``send`` is set once the link is there."""
 
-    def __init__(self, hardware: Hardware, now: float) -> None:
+    def __init__(self, hardware: Hardware, now: float, latches: LatchFile | None = None) -> None:
         self._hardware = hardware
         self.evses = {number: EvseControl(settings, now) for number, settings in hardware.settings.items()}
         self._outputs: dict[int, EvseOutputs] = {}
@@ -36,6 +37,9 @@ class Dispatcher:
         self._next_health = 0.0
         self._overrun_log = RateLimit(10.0)
         self.link: LinkServer | None = None
+        self._latches = latches or LatchFile(None)
+        self._books = {number: evse.faults for number, evse in self.evses.items()}
+        self._latches.restore(self._books, now)
 
     @property
     def energised(self) -> bool:
@@ -57,6 +61,8 @@ class Dispatcher:
         ports.write(outputs, now)
         last = self._outputs.get(number)
         self._outputs[number] = outputs
+        if outputs.reports:  # after the commands are on the wire
+            self._latches.save(self._books)
         self._log(number, outputs, last)
         self._tell(number, inputs, outputs, now)
         return outputs.active

@@ -107,6 +107,17 @@ class FaultBook:
             entry.detail = condition.detail
             self._report(entry, active=True, now=now)
 
+    def latched(self) -> list[tuple[FaultCode, str]]:
+        """Return code and detail of each fault that only an unplug, a person or a timed retry may end."""
+        return [(code, entry.detail) for code, entry in self.entries.items() if entry.rule.latch is not Latch.NONE]
+
+    def restore(self, code: FaultCode, detail: str, now: float) -> None:
+        """Take over a latched fault from before a restart: its condition is unknown, its latch holds."""
+        rule = self._rules[code]
+        entry = Entry(code, rule, now, None, detail, now, rule.pilot, rule.blocks, plugged=True, gone_since=now)
+        self.entries[code] = entry
+        self._report(entry, active=True, now=now)
+
     def clear(self, code: FaultCode) -> None:
         """A person asks to clear a fault; it goes as soon as its condition is gone."""
         entry = self.entries.get(code)
