@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 TABLE = "charging_profile"
 
+ROUNDING_S = 0.001
+
 AHEAD_S = 86_400
 """Limits are worked out so far ahead at a time."""
 
@@ -184,7 +186,14 @@ class SmartCharging:
         # A stamp of this boot may be older than the right time; the monotonic clock is not.
         started, moment = session.started, self._site.moment
         utc_s = moment.utc_at(started.monotonic_s) if started.boot == moment.boot else started.utc_s
-        return Charging(session.transaction, round(utc_s))
+        # Down, so that what is relative to the start holds from the start; and steady, whatever a sum of floats gives.
+        outlook = self._outlooks.get(evse.id)
+        known = outlook.charging if outlook is not None else None
+        if known is not None and known.transaction == session.transaction:
+            off_s = utc_s - known.start_utc_s
+            if -ROUNDING_S <= off_s < 1 + ROUNDING_S:
+                return known
+        return Charging(session.transaction, int(utc_s))
 
     @property
     def _feed(self) -> Wiring:

@@ -207,8 +207,10 @@ def remote(made, *args, evse=1, **more):
 
 
 @pytest.mark.parametrize("ask", ["true", "false"])
-def test_a_remote_start_brings_its_profile(ask):
+@pytest.mark.parametrize("fraction", [0.0, 0.4, 0.9])
+def test_a_remote_start_brings_its_profile(ask, fraction):
     made = World(config(), settings={"AuthCtrlr.AuthorizeRemoteStart": ask})
+    made.utc_offset += fraction
     made.run(1)
     assert remote(made, 7, (0, 13.0), (60, 7.0))
     assert made.kept["charging_profile"] == {}, "it begins with the transaction"
