@@ -102,7 +102,7 @@ def _flaps_full(directory: Path, progress: Progress) -> Outcome:
 
 
 def _flaps_short(directory: Path, progress: Progress) -> Outcome:
-    return _flaps(directory, progress, 300.0, 1, 5.0, 1)
+    return _flaps(directory, progress, 300.0, 1, 3.0, 1)
 
 
 def _flaps_control(directory: Path, _progress: Progress) -> Outcome:

@@ -210,7 +210,7 @@ def _run(directory: Path, progress: Progress, rounds: int, repeats: int, codes: 
 
 
 def _full(directory: Path, progress: Progress) -> Outcome:
-    return _run(directory, progress, rounds=10, repeats=6, codes=CODES, width=5)
+    return _run(directory, progress, rounds=5, repeats=4, codes=CODES, width=5)
 
 
 def _short(directory: Path, progress: Progress) -> Outcome:

@@ -364,5 +364,9 @@ class VirtualSite:
         ledger = self.network.ledger.as_json() | {"anomalies": self.network.findings}
         return judge(self._truth, hardware, ledger, (), forgive)
 
+    def truth(self) -> list[Charge]:
+        """What was lived, in order of the starts."""
+        return sorted(self._truth, key=lambda charge: charge.deed.allowed_from_s)
+
     def close(self) -> None:
         self.journal.close()
