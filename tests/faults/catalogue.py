@@ -9,6 +9,10 @@ from tests.faults.attack import Attack
 MODULES: tuple[str, ...] = (
     "crash_points",
     "random_kills",
+    "proxy",
+    "network",
+    "refusal",
+    "clock",
     "cold_boot",
 )
 
