@@ -28,6 +28,8 @@ from agent.local.status import StatusDocument
 from agent.ocpp.ports import UplinkReport
 from agent.ocpp.tunnel import Tunnel
 from agent.ocpp.v16.configuration import initial_settings
+from agent.security.events import SecurityEvent
+from agent.security.security import Security
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
@@ -66,6 +68,9 @@ KEPT_TABLES = ("session", "availability", "setting", "token", "local_list", "sta
 
 UNLOCK_TIMEOUT_S = 15.0
 
+TIME_SET_S = 1.0
+"""A correction of the clock from which on it is a security event (SettingSystemTime)."""
+
 
 class App:
     """One running agent. Implements ``agent.ocpp.ports.StationPort`` and the local API's status source."""
@@ -81,7 +86,8 @@ class App:
         self._load_settings(kept["setting"])
         self._station = Station(configuration, self._settings, kept, self._clock.now())
         self._link = ControlLink(configuration.link_path, self._from_control, self._control_lost)
-        self._tunnel = Tunnel(configuration, self._journal, self._settings, self, self._clock)
+        self._security = Security(configuration.paths.state_dir / "security", self._journal, self._clock)
+        self._tunnel = Tunnel(configuration, self._journal, self._settings, self, self._clock, self._security)
         self._local = LocalServer(configuration.api_path, self)
         self._timer: asyncio.TimerHandle | None = None
         self._unlocks: dict[int, asyncio.Future[UnlockAnswer]] = {}
@@ -99,6 +105,7 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._leave, 0)
         self.carry_out(self._station.recovered(self._clock.now()))
+        self._security.started(f"evse-agent {__version__}")
         self._link.start()
         await self._local.start()
         tunnel = asyncio.create_task(self._tunnel.run(), name="tunnel")
@@ -185,6 +192,7 @@ class App:
                     waiting.set_result(answer)
             case Restart(kind):
                 log.warning("%s reset: leaving for a fresh start", kind.value.lower())
+                self._security.record(SecurityEvent.RESET_OR_REBOOT, f"{kind.value.lower()} reset")
                 asyncio.get_running_loop().call_soon(self._leave, EXIT_RESTART)
             case Record() | Keep():
                 return
@@ -300,7 +308,13 @@ class App:
         self.carry_out(self._station.start_answered(transaction, info, self._clock.now()))
 
     def network_time(self, utc_s: float, took_s: float = 0.0) -> None:
-        if self._clock.network_time(utc_s, took_s) or self._clock_unwritten:
+        before_s = self._clock.offset_s
+        corrected = self._clock.network_time(utc_s, took_s)
+        if abs(self._clock.offset_s - before_s) >= TIME_SET_S:
+            self._security.record(
+                SecurityEvent.SETTING_SYSTEM_TIME, f"by {self._clock.offset_s - before_s:+.1f} s, as the network has it"
+            )
+        if corrected or self._clock_unwritten:
             self._clock_unwritten = True
             try:
                 self._journal.fix_clock(self._clock.boot, self._clock.offset_s)

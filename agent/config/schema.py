@@ -245,9 +245,6 @@ class Ocpp:
     security_profile: int | None = option(
         None, help="0 to 3; what address and password say when left out", choices=(0, 1, 2, 3)
     )
-    additional_root_check: bool = option(
-        False, help="a new network root must be signed by the one it replaces (AdditionalRootCertificateCheck)"
-    )
     key_type: KeyType = option(KeyType.P256, help="key made for a certificate of the charge point")
     networks: tuple[Network, ...] = option((), help="further ways to a network, tried in this order")
     network_attempts: int = option(3, help="tries of one before the next is tried", ge=1, le=100)

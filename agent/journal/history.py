@@ -93,6 +93,16 @@ def number_of(db: sqlite3.Connection, identity: str) -> int | None:
     return int(row[0])
 
 
+def count_open(db: sqlite3.Connection) -> int:
+    row = db.execute("SELECT count(*) FROM history WHERE start_boot IS NOT NULL AND end_boot IS NULL").fetchone()
+    return int(row[0])
+
+
+def forget_numbers(db: sqlite3.Connection) -> None:
+    """Of transactions that are done the number stays, to be looked up."""
+    db.execute("UPDATE history SET network_number = NULL, number_crc = NULL WHERE NOT delivered")
+
+
 def identity_of(db: sqlite3.Connection, number: int) -> str | None:
     row = db.execute(
         "SELECT identity FROM history WHERE network_number = ? AND number_crc = journal_crc(identity, network_number) "

@@ -397,6 +397,15 @@ class Journal:
             return None
         return self._read(lambda: history.identity_of(self._db, number))
 
+    def open_transactions(self) -> int:
+        """Return how many transactions have begun and not ended."""
+        return self._read(lambda: history.count_open(self._db))
+
+    def forget_network_numbers(self) -> None:
+        """Another network takes what is left to deliver: numbers that the one before gave mean nothing to it."""
+        with self._write():
+            history.forget_numbers(self._db)
+
     def transactions(self, limit: int = 100) -> list[TransactionSummary]:
         """Return the latest transactions, newest first."""
         return self._read(lambda: history.latest(self._db, limit))

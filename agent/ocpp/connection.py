@@ -11,19 +11,27 @@ import asyncio
 import base64
 import logging
 import ssl
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
-from agent.config.schema import Ocpp
+from agent.clock import EARLIEST_PLAUSIBLE_UTC_S
 from agent.ocpp.frames import MAX_FRAME_BYTES
+from agent.ocpp.network_profile import NetworkProfile
+from agent.security.events import SecurityEvent
+from agent.security.store import CertificateStore, RootUse
+from agent.security.tls import TlsError, client_context, dates_problem, meaning
 
 LOGGER = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 2.0
+
+TRIES_PER_CERTIFICATE = 2
 
 GOING_AWAY = 1001
 PROTOCOL_ERROR = 1002
@@ -36,6 +44,11 @@ _WEBSOCKETS_LOGGER.setLevel(logging.WARNING)
 class ConnectError(Exception):
     """The network could not be reached, or not as configured. The text says what to look at."""
 
+    def __init__(self, text: str, event: SecurityEvent | None = None) -> None:
+        """``event``: the security event that this is, if it is one."""
+        super().__init__(text)
+        self.event = event
+
 
 def charge_point_url(url: str, identity: str) -> str:
     """Add the identity to the network's address, percent-encoded (OCPP-J 1.6 §3.1.1). A query stays at the end."""
@@ -44,38 +57,58 @@ def charge_point_url(url: str, identity: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
-def basic_authorisation(identity: str, password: str) -> str:
+def basic_authorisation(identity: str, password: bytes) -> str:
     """Return the value of the Authorization header (security profiles 1 and 2)."""
-    return "Basic " + base64.b64encode(f"{identity}:{password}".encode()).decode("ascii")
+    return "Basic " + base64.b64encode(identity.encode() + b":" + password).decode("ascii")
 
 
-def tls_context(ocpp: Ocpp) -> ssl.SSLContext:
-    """Return the TLS settings for a wss:// address. Raises ConnectError when the root certificates cannot be read."""
-    try:
-        context = ssl.create_default_context(cafile=None if ocpp.ca_file is None else str(ocpp.ca_file))
-    except (OSError, ssl.SSLError) as error:
+def tls_context(
+    way: NetworkProfile, certificates: CertificateStore | None, utc_s: float | None, tries: int = 0
+) -> ssl.SSLContext:
+    """Return the TLS settings for this way to the network. Raises ConnectError when a file of it cannot be read.
+
+    ``utc_s``: the best known time, None when no clock was ever set. ``tries`` failed in a row: of several certificates
+    of ours the newest goes first, but not for ever (white paper A02: the old one stays as a fallback).
+    """
+    own: Path | None = None
+    roots: list[Path] = []
+    if certificates is not None:
+        roots = certificates.roots(RootUse.CENTRAL)
+        clients = certificates.usable_clients(utc_s) if way.security_profile == 3 else []
+        own = clients[tries // TRIES_PER_CERTIFICATE % len(clients)].path if clients else None
+    if way.security_profile == 3 and own is None:
         raise ConnectError(
-            f"ocpp.ca_file {ocpp.ca_file}: cannot be read ({error}); put PEM certificates there"
-        ) from None
-    # OCPP security white paper A00.FR.312
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
+            "security profile 3 needs a valid certificate of the charge point, and there is none; have one signed",
+            SecurityEvent.INVALID_CLIENT_CERTIFICATE,
+        )
+    try:
+        return client_context(way.ca_file, roots, own, check_time=time.time() >= EARLIEST_PLAUSIBLE_UTC_S)
+    except TlsError as error:
+        raise ConnectError(str(error)) from None
 
 
-async def open_connection(ocpp: Ocpp, identity: str, subprotocols: Sequence[str]) -> ClientConnection:
-    """Connect and agree on one of the sub-protocols, within ``ocpp.connect_timeout_s``. Raises ConnectError."""
-    url = charge_point_url(ocpp.url, identity)
-    headers = {"Authorization": basic_authorisation(identity, ocpp.password)} if ocpp.password else {}
-    secure = ocpp.url.startswith("wss://")
+async def open_connection(
+    way: NetworkProfile,
+    subprotocols: Sequence[str],
+    timeout_s: float,
+    tls: ssl.SSLContext | None = None,
+    utc_s: float | None = None,
+) -> ClientConnection:
+    """Connect and agree on one of the sub-protocols within ``timeout_s``. Raises ConnectError.
+
+    ``utc_s``: the best known time; the network's certificate must be valid then, whatever the system's clock says.
+    """
+    password = way.basic_password
+    headers = {} if password is None else {"Authorization": basic_authorisation(way.identity, password)}
     try:
         connection = await connect(
-            url,
+            charge_point_url(way.address, way.identity),
             subprotocols=[Subprotocol(name) for name in subprotocols],
             additional_headers=headers,
             user_agent_header="evse-agent",
             compression=None,
             proxy=None,
-            open_timeout=ocpp.connect_timeout_s,
+            open_timeout=timeout_s,
             close_timeout=CLOSE_TIMEOUT_S,
             ping_interval=None,
             max_size=MAX_FRAME_BYTES,
@@ -83,16 +116,27 @@ async def open_connection(ocpp: Ocpp, identity: str, subprotocols: Sequence[str]
             # Without this a dead IPv6 route eats the whole time-out (RFC 8305).
             happy_eyeballs_delay=0.25,
             interleave=1,
-            ssl=tls_context(ocpp) if secure else None,
+            ssl=tls if way.secure else None,
         )
     except (OSError, TimeoutError, WebSocketException, EOFError, ValueError) as error:
-        raise ConnectError(explain(error)) from error
+        raise ConnectError(explain(error), _event_of(error)) from error
+    link = connection.transport.get_extra_info("ssl_object")
+    problem = "" if link is None or utc_s is None else dates_problem(link.getpeercert(), utc_s)
+    if problem:
+        abort(connection)
+        raise ConnectError(problem, SecurityEvent.INVALID_SERVER_CERTIFICATE)
     if connection.subprotocol is None:
         # OCPP-J 1.6 §3.1.2: no agreed sub-protocol, no conversation.
         await connection.close(PROTOCOL_ERROR, "no OCPP sub-protocol agreed")
         offered = ", ".join(subprotocols)
         raise ConnectError(f"the network agreed on no sub-protocol (offered: {offered}); is the address one of OCPP-J?")
     return connection
+
+
+def _event_of(error: BaseException) -> SecurityEvent | None:
+    if isinstance(error, InvalidStatus):
+        return SecurityEvent.FAILED_TO_AUTHENTICATE if error.response.status_code in (401, 403) else None
+    return meaning(error)
 
 
 def explain(error: BaseException) -> str:
@@ -108,6 +152,12 @@ def explain(error: BaseException) -> str:
         return f"the network refused the connection with HTTP status {status}; {hint}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the network's certificate was refused: {error.verify_message}; check ocpp.ca_file and the clock"
+    if meaning(error) is SecurityEvent.INVALID_TLS_VERSION:
+        return "the network speaks no TLS of version 1.2 or newer"
+    if meaning(error) is SecurityEvent.INVALID_TLS_CIPHER:
+        return "the network refused the TLS handshake: no cipher suite in common, or it wants a certificate of ours"
+    if meaning(error) is SecurityEvent.FAILED_TO_AUTHENTICATE:
+        return "the network refused the charge point's certificate"
     if isinstance(error, TimeoutError):
         return "the network did not answer within ocpp.connect_timeout_s"
     return _one_line(f"{type(error).__name__}: {error}")

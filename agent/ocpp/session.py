@@ -7,15 +7,29 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
+from agent.clock import Clock
 from agent.config.schema import Config
 from agent.journal.events import SampledValue
+from agent.ocpp.networks import Networks
 from agent.ocpp.ports import JournalPort, StationPort, UplinkState
+from agent.security.security import Security
 from agent.station.commands import StatusReport
 from agent.station.settings import Settings
 from agent.station.tokens import Token
 
 VERSIONS = {"ocpp1.6": "agent.ocpp.v16.session"}
 """Sub-protocols that we speak, most wanted first, and where. Only the version agreed on is ever imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecuritySurroundings:
+    """What a session needs where keys, certificates and the network itself can be changed remotely."""
+
+    security: Security
+    networks: Networks
+    clock: Clock
+    connect_anew: Callable[[], None]
+    """Close the connection in good order, what is queued included, and open it with what has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +46,9 @@ class Surroundings:
     """Run this beside; it is cancelled at exit."""
     stirred: Callable[[], None]
     """Call when frames, state or next_wake may have changed outside of a call by the tunnel."""
+    registered: Callable[[], None] = lambda: None
+    """Call when the network has accepted the registration, before anything else is told to it."""
+    security: SecuritySurroundings | None = None
 
 
 class Session(Protocol):
@@ -55,6 +72,9 @@ class Session(Protocol):
     def frames_waiting(self) -> int: ...
     def take_frame(self) -> str | None: ...
     def connected(self, now: float) -> None: ...
+    def renew(self) -> None:
+        """The next connection leads to another network: register again, tell everything again."""
+
     def closing(self) -> None:
         """Begin nothing new on this connection: it is about to be closed."""
 

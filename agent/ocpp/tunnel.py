@@ -28,11 +28,16 @@ from agent.ocpp.connection import (
     describe_close,
     keep_alive,
     open_connection,
+    tls_context,
 )
 from agent.ocpp.frames import masked
+from agent.ocpp.network_profile import NetworkProfile
+from agent.ocpp.networks import Networks, TrialKind, Verdict
 from agent.ocpp.ports import JournalPort, StationPort, UplinkReport, UplinkState
 from agent.ocpp.quiet import QuietLog
-from agent.ocpp.session import VERSIONS, Session, Surroundings, new_session
+from agent.ocpp.session import VERSIONS, SecuritySurroundings, Session, Surroundings, new_session
+from agent.security.events import SecurityEvent
+from agent.security.security import Security
 from agent.station.commands import StatusReport
 from agent.station.settings import Settings
 from agent.station.tokens import Token
@@ -46,6 +51,19 @@ NORMAL_CLOSURE = 1000
 
 LEAVING = "the agent is leaving"
 BY_COMMAND = "offline by command"
+CHANGING = "connecting anew, in another way"
+
+TRIAL_WAIT_S = 5.0
+"""Longest wait between two tries of a way that is not proved yet, and between two looks whether a move may begin."""
+
+_TROUBLES = (
+    SecurityEvent.FAILED_TO_AUTHENTICATE,
+    SecurityEvent.CENTRAL_SYSTEM_FAILED_TO_AUTHENTICATE,
+    SecurityEvent.INVALID_SERVER_CERTIFICATE,
+    SecurityEvent.INVALID_TLS_VERSION,
+    SecurityEvent.INVALID_TLS_CIPHER,
+)
+"""What is over once a network has answered."""
 
 LAST_ANSWER_S = 1.0
 """How long a connection that we close ourselves waits for the answer to the call that is open."""
@@ -55,12 +73,37 @@ class Tunnel:
     """Call everything from the thread of the event loop that runs ``run``."""
 
     def __init__(
-        self, config: Config, journal: JournalPort, settings: Settings, station: StationPort, clock: Clock
+        self,
+        config: Config,
+        journal: JournalPort,
+        settings: Settings,
+        station: StationPort,
+        clock: Clock,
+        security: Security | None = None,
     ) -> None:
+        """Without ``security`` nothing can be changed remotely, and there are no certificates but configured roots."""
         self._config = config
         self._station = station
         self._clock = clock
-        self._surroundings = Surroundings(config, journal, settings, station, self._now, self._spawn, self._stirred)
+        self._security = security
+        self._networks = Networks(config, None if security is None else security.folder / "networks.json")
+        self._way: NetworkProfile | None = None
+        """How the present connection was made."""
+        self._registered_by: tuple[str, str] | None = None
+        """Address and identity of the network that the sessions talk to."""
+        self._proof_taken = False
+        self._surroundings = Surroundings(
+            config,
+            journal,
+            settings,
+            station,
+            self._now,
+            self._spawn,
+            self._stirred,
+            self._registered,
+            None if security is None else SecuritySurroundings(security, self._networks, clock, self._connect_anew),
+        )
+        self._anew = False
         self._settings = settings
         self._sessions: dict[str, Session] = {}
         self._session: Session | None = None
@@ -81,13 +124,17 @@ class Tunnel:
         self._report = UplinkReport(self._phase, clock.now().utc_s)
         self._quiet = QuietLog(LOGGER)
         settings.on_change(self._setting_changed)
+        if security is not None:
+            security.on_event(self._security_event)
 
     # ---- what the agent asks ----
 
     async def run(self) -> None:
         """Keep the connection up until cancelled; then close it in good order, within a bound."""
         try:
-            if not self._config.ocpp.url:
+            if self._security is not None:
+                self._spawn(self._security.watch())
+            if not self._networks.known:
                 await asyncio.Event().wait()
             while True:
                 try:
@@ -148,20 +195,100 @@ class Tunnel:
             return
         self._phase = UplinkState.CONNECTING
         self._note_state()
-        ocpp = self._config.ocpp
+        self._advance_trial()
+        way = self._networks.current()
         try:
-            connection = await self._interruptible(open_connection(ocpp, self._config.identity, list(VERSIONS)))
+            connection = await self._interruptible(self._open(way))
         except ConnectError as error:
-            self._failed(str(error))
+            self._could_not_connect(error)
         else:
             if connection is not None:
+                self._way = way
                 await self._serve(connection)
         self._phase = UplinkState.DISCONNECTED
         self._note_state()
         if self._wanted:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(next(self._waits)):
+                async with asyncio.timeout(self._next_wait()):
                     await self._wake_up.wait()
+
+    async def _open(self, way: NetworkProfile) -> ClientConnection:
+        utc_s = None if self._security is None else self._security.utc_s
+        certificates = None if self._security is None else self._security.certificates
+        tls = tls_context(way, certificates, utc_s, self._networks.tries) if way.secure else None
+        return await open_connection(way, list(VERSIONS), self._config.ocpp.connect_timeout_s, tls, utc_s)
+
+    def _could_not_connect(self, error: ConnectError) -> None:
+        self._failed(str(error))
+        self._networks.failed()
+        if error.event is not None:
+            self._record(error.event, str(error))
+        if error.event is SecurityEvent.INVALID_SERVER_CERTIFICATE:
+            self._record(SecurityEvent.CENTRAL_SYSTEM_FAILED_TO_AUTHENTICATE, str(error))
+
+    def _next_wait(self) -> float:
+        wait = next(self._waits)
+        if self._networks.trial is None or self._networks.waiting:
+            return wait
+        wake = self._networks.begin_wake(self._now())
+        return min(wait, TRIAL_WAIT_S, TRIAL_WAIT_S if wake is None else max(0.1, wake - self._now()))
+
+    # ---- another way to the network, or another network ----
+
+    def _advance_trial(self) -> None:
+        verdict = self._networks.advance(self._now(), self._books_settled)
+        if verdict is not None:
+            self._decided(verdict)
+
+    def _books_settled(self) -> bool:
+        """No transaction runs, and the network has been told of all that were."""
+        try:
+            return self._security is None or self._security.books_settled()
+        except Exception as error:  # noqa: BLE001 (whatever the disk does, the tunnel stays up)
+            self._quiet.log("books", self._now(), f"the journal cannot say what is open: {error}")
+            return False
+
+    def _registered(self) -> None:
+        """A boot was accepted. Comes before anything else is told on this connection."""
+        way = self._way
+        if way is None:
+            return
+        if self._networks.accepted(way) and self._security is not None:
+            try:
+                self._security.forget_network_numbers()
+            except Exception:
+                LOGGER.exception("numbers that another network gave to transactions could not be forgotten")
+        trial = self._networks.trial
+        if trial is not None and trial.kind is TrialKind.MOVE:
+            self._take_proof(way)
+
+    def _take_proof(self, way: NetworkProfile) -> None:
+        verdict = self._networks.proved(way)
+        if verdict is not None:
+            self._decided(verdict)
+            if verdict.kept:
+                self._way = self._networks.settled()
+
+    def _decided(self, verdict: Verdict) -> None:
+        done = "is the rule now" if verdict.kept else "was given up"
+        text = f"{verdict.kind.value} to {verdict.profile.address} {done}: {verdict.reason}"
+        LOGGER.log(logging.INFO if verdict.kept else logging.WARNING, "uplink: %s", text)
+        self._record(SecurityEvent.RECONFIGURATION, text)
+        self._waits = self._fresh_waits()
+
+    def _connect_anew(self) -> None:
+        """Close the connection in good order and open the next, with whatever has changed."""
+        self._anew = True
+        self._timer_moved.set()
+
+    def _security_event(self) -> None:
+        if self._session is not None:
+            self._session.advance(self._now())
+            self._stirred()
+
+    def _record(self, event: SecurityEvent, info: str) -> None:
+        if self._security is not None:
+            self._security.record(event, info)
 
     async def _interruptible(self, opening: Coroutine[Any, Any, ClientConnection]) -> ClientConnection | None:
         """Await the opening; give it up (None) when ``set_online`` is called meanwhile."""
@@ -183,7 +310,13 @@ class Tunnel:
         if subprotocol not in self._sessions:
             self._sessions[subprotocol] = new_session(subprotocol, self._surroundings)
         session = self._sessions[subprotocol]
+        assert self._way is not None
+        network = (self._way.url, self._way.identity)
+        if self._registered_by not in (None, network):
+            session.renew()
+        self._registered_by = network
         self._session, self._connection = session, connection
+        self._proof_taken = self._anew = False
         self._quiet.log("open", self._now(), f"connected to the network by {subprotocol}", logging.INFO)
         tasks: list[asyncio.Task[str]] = []
         reason = LEAVING
@@ -211,7 +344,7 @@ class Tunnel:
     async def _end(
         self, connection: ClientConnection, session: Session, tasks: list[asyncio.Task[str]], reason: str
     ) -> None:
-        if reason in (LEAVING, BY_COMMAND):
+        if reason in (LEAVING, BY_COMMAND, CHANGING):
             # An answer that is on its way spares the network the same message a second time.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_ANSWER_S):
@@ -232,6 +365,10 @@ class Tunnel:
         self._session = self._connection = None
         if session.proved:
             self._waits = self._fresh_waits()
+        elif reason not in (LEAVING, BY_COMMAND, CHANGING):
+            self._networks.failed()
+        if reason == CHANGING:
+            self._wake_up.set()
         self._failed(reason)
         session.lost(self._now())
 
@@ -282,10 +419,27 @@ class Tunnel:
                 return session.drop_reason
             if not self._wanted:
                 return BY_COMMAND
-            wake = session.next_wake()
+            if self._must_change(session):
+                return CHANGING
+            wakes = [wake for wake in (session.next_wake(), self._trial_wake()) if wake is not None]
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(None if wake is None else max(0.0, wake - self._now())):
+                async with asyncio.timeout(max(0.0, min(wakes) - self._now()) if wakes else None):
                     await self._timer_moved.wait()
+
+    def _must_change(self, session: Session) -> bool:
+        """Take what this connection proves; tell whether it must be made anew."""
+        assert self._way is not None
+        if session.proved and not self._proof_taken:
+            self._proof_taken = True
+            self._take_proof(self._way)
+            if self._security is not None:
+                self._security.over(*_TROUBLES)
+        self._advance_trial()
+        return self._anew or self._way != self._networks.current()
+
+    def _trial_wake(self) -> float | None:
+        wake = self._networks.begin_wake(self._now())
+        return wake if wake is None or not self._networks.waiting else min(wake, self._now() + TRIAL_WAIT_S)
 
     async def _watch(self, connection: ClientConnection) -> str:
         def interval_s() -> int:
@@ -329,7 +483,7 @@ class Tunnel:
     def _failed(self, why: str) -> None:
         self._last_error = "" if self._end_reason else why
         # Going offline by command, or leaving, is no fault.
-        expected = bool(self._end_reason) or why == LEAVING
+        expected = bool(self._end_reason) or why in (LEAVING, CHANGING)
         level = logging.INFO if expected else logging.WARNING
         self._quiet.log("expected" if expected else "failed", self._now(), f"uplink: {why}", level)
 

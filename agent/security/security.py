@@ -86,6 +86,16 @@ class Security:
         self.log.clear()
         self.record(SecurityEvent.SECURITY_LOG_WAS_CLEARED, "by command")
 
+    # ---- moving to another network ----
+
+    def books_settled(self) -> bool:
+        """No transaction runs, and all records have been delivered. Raises what the journal raises."""
+        return self._keeper.open_transactions() == 0 and not self._keeper.pending(1)
+
+    def forget_network_numbers(self) -> None:
+        """Another network is told what is left: numbers that its predecessor gave mean nothing to it."""
+        self._keeper.forget_network_numbers()
+
     # ---- memory ----
 
     async def watch(self) -> None:

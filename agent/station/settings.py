@@ -124,6 +124,27 @@ def _declare() -> Iterable[Setting]:
         "in samples",
         choices=MEASURANDS,
     )
+    yield Setting("SecurityCtrlr.OrganizationName", Kind.STRING, "", "operator's name, in certificates of this station")
+    yield Setting(
+        "SecurityCtrlr.AdditionalRootCertificateCheck",
+        Kind.BOOLEAN,
+        False,
+        "a new root of the network must be signed by the one it replaces",
+        writable=False,
+    )
+    yield Setting(
+        "SecurityCtrlr.MaxCertificateChainSize",
+        Kind.INTEGER,
+        10_000,
+        "characters of a signed chain",
+        "",
+        1000,
+        10_000,
+        writable=False,
+    )
+    yield Setting(
+        "SecurityCtrlr.CertificateEntries", Kind.INTEGER, 30, "certificates stored in all", "", 3, 200, writable=False
+    )
     yield Setting("SampledDataCtrlr.TxEndedMeasurands", Kind.MEMBERS, (), "in the end message", choices=MEASURANDS)
 
 

@@ -9,11 +9,13 @@ import json
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ocpp_fakes import FakeJournal, FakeStation, config
+from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
@@ -27,6 +29,7 @@ from agent.ocpp.connection import (
     open_connection,
     tls_context,
 )
+from agent.ocpp.network_profile import NetworkProfile, configured
 from agent.ocpp.ports import UplinkState
 from agent.ocpp.tunnel import Tunnel
 
@@ -77,6 +80,16 @@ class Rig:
                 await asyncio.sleep(0.005)
 
 
+def way(ocpp: Ocpp, identity: str = "CP1") -> NetworkProfile:
+    return configured(replace(config(), ocpp=replace(ocpp, identity=identity)))[0]
+
+
+async def opening(ocpp: Ocpp, identity: str = "CP1") -> ClientConnection:
+    profile = way(ocpp, identity)
+    tls = tls_context(profile, None, None) if profile.secure else None
+    return await open_connection(profile, ["ocpp1.6"], ocpp.connect_timeout_s, tls)
+
+
 def test_waits_double_and_stay_with_fresh_jitter() -> None:
     assert list(itertools.islice(back_off(2, 0, 3), 6)) == [2, 4, 8, 16, 16, 16]
     shares = iter([0.0, 1.0, 0.5, 0.25])
@@ -111,9 +124,9 @@ def test_path_identity_and_password_as_the_server_sees_them() -> None:
 
         async with server(handler) as url:
             ocpp = Ocpp(url=url, password="geheim:ß")
-            connection = await open_connection(ocpp, "CP 1", ["ocpp1.6"])
+            connection = await opening(ocpp, "CP 1")
             await connection.close()
-        assert seen == [("/ocpp/CP%201", basic_authorisation("CP 1", "geheim:ß"), None)]
+        assert seen == [("/ocpp/CP%201", basic_authorisation("CP 1", "geheim:ß".encode()), None)]
 
     asyncio.run(main())
 
@@ -139,7 +152,7 @@ def test_refused_connections_say_why(options: dict[str, Any], words: str) -> Non
 
         async with server(handler, **options) as url:
             with pytest.raises(ConnectError, match=words):
-                await open_connection(Ocpp(url=url), "CP1", ["ocpp1.6"])
+                await opening(Ocpp(url=url))
         if words == "no sub-protocol":
             assert closed == [1002]
 
@@ -151,7 +164,7 @@ def test_a_server_that_never_answers_the_handshake() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             url = f"ws://127.0.0.1:{listening.getsockname()[1]}"
             with pytest.raises(ConnectError, match="connect_timeout_s"):
-                await open_connection(Ocpp(url=url, connect_timeout_s=0.3), "CP1", ["ocpp1.6"])
+                await opening(Ocpp(url=url, connect_timeout_s=0.3))
 
     asyncio.run(main())
 
@@ -169,7 +182,7 @@ def test_a_server_of_something_else(reply: bytes) -> None:
         async with await asyncio.start_server(handler, "127.0.0.1", 0) as listening:
             url = f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
             with pytest.raises(ConnectError):
-                await open_connection(Ocpp(url=url, connect_timeout_s=5), "CP1", ["ocpp1.6"])
+                await opening(Ocpp(url=url, connect_timeout_s=5))
 
     asyncio.run(main())
 
@@ -177,16 +190,16 @@ def test_a_server_of_something_else(reply: bytes) -> None:
 @pytest.mark.parametrize("url", ["ws://no-such-host.invalid", "ws://", "ws://127.0.0.1:99999", "ws://" + "x" * 70])
 def test_addresses_that_lead_nowhere(url: str) -> None:
     with pytest.raises(ConnectError):
-        asyncio.run(open_connection(Ocpp(url=url, connect_timeout_s=5), "CP1", ["ocpp1.6"]))
+        asyncio.run(opening(Ocpp(url=url, connect_timeout_s=5)))
 
 
 def test_root_certificates_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConnectError, match="ca_file"):
-        tls_context(Ocpp(url="wss://h", ca_file=tmp_path / "missing.pem"))
+        tls_context(way(Ocpp(url="wss://h", ca_file=tmp_path / "missing.pem")), None, None)
     (tmp_path / "empty.pem").write_text("nothing")
     with pytest.raises(ConnectError, match="ca_file"):
-        tls_context(Ocpp(url="wss://h", ca_file=tmp_path / "empty.pem"))
-    context = tls_context(Ocpp(url="wss://h"))
+        tls_context(way(Ocpp(url="wss://h", ca_file=tmp_path / "empty.pem")), None, None)
+    context = tls_context(way(Ocpp(url="wss://h")), None, None)
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.verify_mode is ssl.CERT_REQUIRED
 
@@ -389,10 +402,10 @@ def test_tls_with_the_roots_of_the_configuration() -> None:
             async with Rig(secure, ca_file=PKI / "ca.pem") as rig:
                 await rig.until(lambda: rig.tunnel.report().state is UplinkState.ACCEPTED)
             with pytest.raises(ConnectError, match="certificate was refused"):
-                await open_connection(Ocpp(url=secure), "CP1", ["ocpp1.6"])
+                await opening(Ocpp(url=secure))
             other_name = secure.replace("127.0.0.1", "127.0.0.2")
             with pytest.raises(ConnectError):
-                await open_connection(Ocpp(url=other_name, ca_file=PKI / "ca.pem"), "CP1", ["ocpp1.6"])
+                await opening(Ocpp(url=other_name, ca_file=PKI / "ca.pem"))
 
     asyncio.run(main())
 
@@ -401,7 +414,7 @@ def test_tls_towards_a_server_that_has_none() -> None:
     async def main() -> None:
         async with server(answer) as url:
             with pytest.raises(ConnectError):
-                await open_connection(Ocpp(url=url.replace("ws:", "wss:")), "CP1", ["ocpp1.6"])
+                await opening(Ocpp(url=url.replace("ws:", "wss:")))
 
     asyncio.run(main())
 

@@ -37,6 +37,12 @@ class Boot:
             self._next_at = now
         return False
 
+    def renew(self) -> None:
+        """The next connection leads to another network, which knows nothing of this registration."""
+        self._accepted = False
+        self._next_at = self._rejected_until = None
+        self._waits = self._own_back_off()
+
     def lost(self) -> None:
         self.state = UplinkState.DISCONNECTED
 

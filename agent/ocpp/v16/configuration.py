@@ -7,10 +7,11 @@ case-folded name (§5.3: key names are CiStrings), ``initial_settings`` reads ``
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.station.charging.profile import CAPACITY
+from agent.station.commands import SettingAnswer
 from agent.station.settings import MEASURANDS, SETTINGS, Kind, SettingError, Settings, parse, show
 
 MAX_KEYS = 100
@@ -21,9 +22,23 @@ MAX_VALUE = 500
 
 FEATURE_PROFILES = ("Core", "Reservation", "SmartCharging", "RemoteTrigger")
 
+MAX_ORGANISATION = 64
+"""X.520 ub-organization-name."""
+
+_IN_FILE = {"AuthorizationKey": "ocpp.password", "SecurityProfile": "ocpp.security_profile"}
+
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _ROTATIONS = frozenset(("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR"))
 _PING = "OCPPCommCtrlr.WebSocketPingInterval"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveKey:
+    """A key that is no setting: its owner keeps its value and decides on a change. ``read`` None: never shown."""
+
+    name: str
+    read: Callable[[], str] | None
+    change: Callable[[str], SettingAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +53,14 @@ class ConfigurationKey:
     setting: str = ""
     value: str = ""
     writable: bool = True
+    live: LiveKey | None = None
 
     def problem(self, text: str) -> str:
         """Say what is wrong with a value for this key: the rule and the remedy; empty when nothing is."""
+        if self.live is not None:
+            return ""
+        if self.name in _IN_FILE:
+            return f"{self.name} has an option of its own; give {_IN_FILE[self.name]}"
         if not self.setting:
             return f"{self.name} is read-only; leave it out"
         setting = SETTINGS[self.setting]
@@ -48,6 +68,8 @@ class ConfigurationKey:
             return f"{self.name}: longer than {MAX_VALUE} characters"
         if setting.kind is Kind.INTEGER and not _INTEGER.fullmatch(text.strip()):
             return f"{self.name}: {text[:40]!r} is not a whole number"
+        if self.name == "CpoName" and not (len(text.strip()) <= MAX_ORGANISATION and text.isprintable()):
+            return f"CpoName: give at most {MAX_ORGANISATION} printable characters"
         if self.name == "ConnectorPhaseRotation":
             return _rotation_problem(text)
         try:
@@ -58,16 +80,22 @@ class ConfigurationKey:
 
     def shown(self, settings: Settings) -> str:
         """Return the value in force as text."""
+        if self.live is not None:
+            return self.live.read() if self.live.read is not None else ""
         return show(settings.value(self.setting))[:MAX_VALUE] if self.setting else self.value
 
 
 _VIEWS: Mapping[str, str] = {
+    "AdditionalRootCertificateCheck": "SecurityCtrlr.AdditionalRootCertificateCheck",
     "AllowOfflineTxForUnknownId": "AuthCtrlr.OfflineTxForUnknownIdEnabled",
     "AuthorizationCacheEnabled": "AuthCacheCtrlr.Enabled",
     "AuthorizeRemoteTxRequests": "AuthCtrlr.AuthorizeRemoteStart",
+    "CertificateSignedMaxChainSize": "SecurityCtrlr.MaxCertificateChainSize",
+    "CertificateStoreMaxLength": "SecurityCtrlr.CertificateEntries",
     "ClockAlignedDataInterval": "AlignedDataCtrlr.Interval",
     "ConnectionTimeOut": "TxCtrlr.EVConnectionTimeOut",
     "ConnectorPhaseRotation": "ElectricalFeed.PhaseRotation",
+    "CpoName": "SecurityCtrlr.OrganizationName",
     "HeartbeatInterval": "OCPPCommCtrlr.HeartbeatInterval",
     "LocalAuthorizeOffline": "AuthCtrlr.LocalAuthorizeOffline",
     "LocalPreAuthorize": "AuthCtrlr.LocalPreAuthorize",
@@ -96,9 +124,12 @@ ReservationEnabled, whether reservations are taken."""
 _LISTS = ("MeterValuesAlignedData", "MeterValuesSampledData", "StopTxnAlignedData", "StopTxnSampledData")
 
 
-def key_table(evses: int = 1, all_cables: bool = False) -> Mapping[str, ConfigurationKey]:
+def key_table(
+    evses: int = 1, all_cables: bool = False, live: Sequence[LiveKey] | None = None
+) -> Mapping[str, ConfigurationKey]:
     """Return every key by its case-folded name.
 
+    ``live``: keys that are no settings; None for those that the configuration file has options for.
     ``all_cables``: no outlet has a lock, so UnlockConnectorOnEVSideDisconnect is read-only (errata).
     """
     keys = [ConfigurationKey(name, setting, writable=SETTINGS[setting].writable) for name, setting in _VIEWS.items()]
@@ -119,6 +150,10 @@ def key_table(evses: int = 1, all_cables: bool = False) -> Mapping[str, Configur
         **{f"{name}MaxLength": str(len(MEASURANDS)) for name in _LISTS},
     }
     keys += [ConfigurationKey(name, value=value, writable=False) for name, value in fixed.items()]
+    if live is None:
+        keys += [ConfigurationKey(name) for name in _IN_FILE]
+    else:
+        keys += [ConfigurationKey(key.name, live=key) for key in live]
     return {key.name.casefold(): key for key in sorted(keys, key=lambda key: key.name)}
 
 
@@ -155,9 +190,9 @@ def _rotation_problem(text: str) -> str:
 class Configuration:
     """GetConfiguration and ChangeConfiguration (§5.3, §5.8)."""
 
-    def __init__(self, settings: Settings, evses: int, all_cables: bool) -> None:
+    def __init__(self, settings: Settings, evses: int, all_cables: bool, live: Sequence[LiveKey] = ()) -> None:
         self._settings = settings
-        self._table = key_table(evses, all_cables)
+        self._table = key_table(evses, all_cables, live)
 
     def find(self, name: str) -> ConfigurationKey | None:
         return self._table.get(name.strip().casefold())
@@ -184,4 +219,7 @@ class Configuration:
         return problem
 
     def _entry(self, key: ConfigurationKey) -> dict[str, object]:
-        return {"key": key.name, "readonly": not key.writable, "value": key.shown(self._settings)}
+        entry: dict[str, object] = {"key": key.name, "readonly": not key.writable}
+        if key.live is None or key.live.read is not None:
+            entry["value"] = key.shown(self._settings)
+        return entry

@@ -61,6 +61,10 @@ class Handlers:
             **self.data_transfers.by_action,
         }
 
+    def add(self, by_action: Mapping[str, Callable[[Payload], Reply]]) -> None:
+        """Take over another module's messages, before the first is handled."""
+        self._by_action = {**self._by_action, **by_action}
+
     @property
     def actions(self) -> frozenset[str]:
         return frozenset(self._by_action)
@@ -85,6 +89,8 @@ class Handlers:
         if objection:
             self._note(f"refused a change of configuration: {objection!a}")
             return {"status": SettingAnswer.REJECTED.value}
+        if key.live is not None:
+            return {"status": key.live.change(payload["value"]).value}
         return {"status": self._station.set_setting(key.setting, payload["value"].strip()).value}
 
     def _clear_cache(self, _payload: Payload) -> Payload:

@@ -28,6 +28,7 @@ from agent.ocpp.v16.handlers import Handlers, Payload
 from agent.ocpp.v16.heartbeat import LONGEST_S, Heartbeat
 from agent.ocpp.v16.refusal import RequestRefusedError
 from agent.ocpp.v16.render import Renderer16, meter_values, status_notification
+from agent.ocpp.v16.security import VENDOR, Security16
 from agent.ocpp.v16.times import carries, read_time, token_info
 from agent.ocpp.v16.trigger import Trigger
 from agent.station.commands import StatusReport
@@ -65,17 +66,23 @@ class Session16:
         evses = frozenset(evse.id for evse in config.evses)
         all_cables = all(evse.connector is ConnectorType.CABLE for evse in config.evses)
         self._boot = Boot(self._own_waits)
+        self._security = self._new_security()
         self._heartbeat = Heartbeat(settings.integer("OCPPCommCtrlr.HeartbeatInterval"))
         self._handlers = Handlers(
             surroundings.station,
             surroundings.journal,
-            Configuration(settings, len(evses), all_cables),
+            Configuration(settings, len(evses), all_cables, self._security.live_keys if self._security else ()),
             evses,
             lambda: self.state is UplinkState.ACCEPTED,
             lambda text: self._quiet.log("request", surroundings.now(), text),
         )
         for message, trigger in self._triggers().items():
             self._handlers.triggers.offer(message, trigger)
+        if self._security is not None:
+            self._handlers.add(self._security.by_action)
+            self._handlers.triggers.extended["SignChargePointCertificate"] = self._trigger_signing
+            for name, transfer in self._security.transfers.items():
+                self._handlers.data_transfers.offer(VENDOR, name, transfer)
         self._rpc = Rpc(
             Schemas("v16"),
             CODES,
@@ -122,6 +129,12 @@ class Session16:
         self._proved = False
         self._step(now, lambda: self._connected(now))
 
+    def renew(self) -> None:
+        self._boot.renew()
+        self._reported.clear()
+        if self._security is not None:
+            self._security.renew()
+
     def closing(self) -> None:
         self._rpc.closing = True
 
@@ -133,6 +146,8 @@ class Session16:
             self._heartbeat.stop()
             self._delivery.lost()
             self._rpc.lost(now)
+            if self._security is not None:
+                self._security.lost()
             self._beating = False
             if was_online:
                 self._lost_at = now
@@ -157,6 +172,8 @@ class Session16:
             times.append(self._heartbeat.next_at())
         if self.state is UplinkState.ACCEPTED and self._rpc.idle:
             times.append(self._delivery.next_wake())
+            if self._security is not None:
+                times.append(self._security.next_wake())
         return min((time for time in times if time is not None), default=None)
 
     def authorise(self, request: int, token: Token, now: float) -> None:
@@ -208,6 +225,8 @@ class Session16:
             self._beating = self._call("Heartbeat", {}, Priority.STATUS, self._beat_answered)
             self._heartbeat.sent(now)
             return self._beating
+        if self._rpc.idle and self._security is not None and self._security.offer(now):
+            return True
         return self._rpc.idle and self._deliver(now)
 
     def _deliver(self, now: float) -> bool:
@@ -263,6 +282,7 @@ class Session16:
         interval_s = interval if type(interval) is int and interval > 0 else 0
         if status == "Accepted":
             self._boot.accepted()
+            self._around.registered()
             self._network_time(outcome)
             if interval_s:
                 self._take_interval(min(interval_s, int(LONGEST_S)))
@@ -354,6 +374,25 @@ class Session16:
     def _start_answered(self, transaction: str, info: TokenInfo) -> None:
         self._station.start_answered(transaction, info)
 
+    # ---- security ----
+
+    def _new_security(self) -> Security16 | None:
+        around = self._around
+        if around.security is None:
+            return None
+        return Security16(
+            around.security,
+            self._config,
+            around.settings,
+            self._call,
+            around.spawn,
+            around.stirred,
+            lambda text: self._quiet.log("security", around.now(), text),
+        )
+
+    def _trigger_signing(self, _connector: int | None) -> bool:
+        return self._security is not None and self._security.sign_certificate()
+
     # ---- messages that the network asks for ----
 
     def _triggers(self) -> dict[str, Trigger]:
@@ -389,6 +428,8 @@ class Session16:
 
     def _received(self, data: str | bytes, now: float) -> None:
         request = self._rpc.receive(data, now)
+        if self._security is not None:
+            self._security.received(self._rpc.counters)
         if request is None:
             return
         try:

@@ -1,0 +1,145 @@
+"""One way to a network: address, identity, credentials and security profile; from the configuration or from a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from agent.config.schema import Config, Network, Ocpp
+
+_HEX_KEY = re.compile(r"(?:[0-9A-Fa-f]{2}){16,20}")
+_TEXT_KEY = re.compile(r"[!-~]{16,40}")
+
+
+class ProposalError(ValueError):
+    """A change that is refused. The text says why, and may be shown to the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkProfile:
+    """One way to a network, complete."""
+
+    url: str
+    identity: str
+    security_profile: int
+    tls_url: str = ""
+    password: bytes = field(default=b"", repr=False)
+    spare_password: bytes = field(default=b"", repr=False)
+    """The other reading of a key that was given in hexadecimal digits; tried too until one is proved."""
+    ca_file: Path | None = None
+    operator: str = ""
+
+    @property
+    def address(self) -> str:
+        """Where to connect: with TLS from security profile 2 on."""
+        if self.security_profile < 2 or self.url.startswith("wss://"):
+            return self.url
+        return self.tls_url or _with_tls(self.url)
+
+    @property
+    def secure(self) -> bool:
+        return self.address.startswith("wss://")
+
+    @property
+    def basic_password(self) -> bytes | None:
+        """What goes with the identity in the Authorization header; None where the profile has none."""
+        return self.password if self.security_profile in (1, 2) and self.password else None
+
+    def digest(self) -> str:
+        """What tells this entry of the configuration from a changed one."""
+        return hashlib.sha256(json.dumps(_plain(self), sort_keys=True).encode()).hexdigest()
+
+    def document(self) -> dict[str, Any]:
+        return _plain(self)
+
+
+def configured(config: Config) -> list[NetworkProfile]:
+    """Return the ways of the configuration file, in order; ``ocpp.url`` is the first."""
+    ocpp = config.ocpp
+    first = _configured(ocpp, config.identity)
+    return [first, *(_configured(entry, entry.identity or config.identity) for entry in ocpp.networks)]
+
+
+def _configured(entry: Ocpp | Network, identity: str) -> NetworkProfile:
+    level = entry.security_profile
+    return NetworkProfile(
+        entry.url,
+        identity,
+        level_of(entry.url, entry.password) if level is None else level,
+        entry.tls_url,
+        entry.password.encode(),
+        b"",
+        entry.ca_file,
+        entry.operator if isinstance(entry, Network) else "",
+    )
+
+
+def level_of(url: str, password: str) -> int:
+    """The security profile that address and password amount to."""
+    if not password:
+        return 0
+    return 2 if url.startswith("wss://") else 1
+
+
+def password_forms(text: str) -> list[bytes]:
+    """Return the readings of an AuthorizationKey, likeliest first. Raises ProposalError.
+
+    White paper 7.2: 16 to 20 bytes, given in hexadecimal digits. Networks that give plain text are common.
+    """
+    forms = []
+    if _HEX_KEY.fullmatch(text):
+        forms.append(bytes.fromhex(text))
+    if _TEXT_KEY.fullmatch(text):
+        forms.append(text.encode("ascii"))
+    if not forms:
+        raise ProposalError("AuthorizationKey: give 32 to 40 hexadecimal digits, or 16 to 40 letters without blanks")
+    return forms
+
+
+def _with_tls(url: str) -> str:
+    """The same place with TLS; the plain default port becomes that of TLS."""
+    parts = urlsplit(url)
+    place = parts.netloc.removesuffix(":80")
+    return f"wss://{place}{parts.path}"
+
+
+def _plain(profile: NetworkProfile) -> dict[str, Any]:
+    return {
+        "url": profile.url,
+        "identity": profile.identity,
+        "security_profile": profile.security_profile,
+        "tls_url": profile.tls_url,
+        "password": profile.password.hex(),
+        "spare_password": profile.spare_password.hex(),
+        "ca_file": None if profile.ca_file is None else str(profile.ca_file),
+        "operator": profile.operator,
+    }
+
+
+def from_document(document: dict[str, Any]) -> NetworkProfile:
+    """Raises KeyError, ValueError or TypeError for what is none."""
+    level = document["security_profile"]
+    if type(level) is not int or not 0 <= level <= 3:
+        raise ValueError(f"security_profile {level!r}")
+    ca_file = document["ca_file"]
+    return NetworkProfile(
+        str(document["url"]),
+        str(document["identity"]),
+        level,
+        str(document["tls_url"]),
+        bytes.fromhex(document["password"]),
+        bytes.fromhex(document["spare_password"]),
+        None if ca_file is None else Path(ca_file),
+        str(document["operator"]),
+    )
+
+
+def address_problem(option: str, value: str) -> str:
+    """The rule of the configuration file for such an address."""
+    rule = next(entry.metadata["rule"] for entry in fields(Ocpp) if entry.name == option)
+    return str(rule.check(value)) if len(value) <= 500 else "is longer than 500 characters"
