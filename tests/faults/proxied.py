@@ -25,6 +25,7 @@ LINKED: dict[str, Any] = {
 class ProxiedPlace(QuickPlace):
     """The real agent, the stand-in, the CSMS, and the proxy between."""
 
+    patience_s = 60.0
     repeat_s = 4.0
     """An authorisation waits behind a question that nobody answers, and a driver waits for it."""
 
