@@ -59,7 +59,7 @@ class Boot:
         async with self.place as place:
             if self.policy.learns:
                 await self._earlier_life()
-            await place.csms.stop_listening()
+            await place.cut_uplink()
             began = time.monotonic()
             self._power(True)
             for number in range(self.rounds):
@@ -71,7 +71,7 @@ class Boot:
                     await self._try_in_vain(2, token)
                 if number == 0:
                     place.agent.kill()
-            await place.csms.listen()
+            await place.restore_uplink()
             await place.settled(60.0)
             verdict = await place.verdict()
             verdict.wrong += self.late

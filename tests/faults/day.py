@@ -26,7 +26,7 @@ async def day(place: Place, pause_s: float = 0.3, long_s: float = 1.3) -> None:
     await place.end(1, ANNA, anna)
     await place.end(2, BEN, ben, lambda: place.remote_stop(2))
     # Noon: the uplink is gone; two charges on what the charger remembers, the second goes on into the afternoon.
-    await place.csms.stop_listening()
+    await place.cut_uplink()
     anna = await place.begin(2, ANNA, online=False)
     await asyncio.sleep(pause_s)
     ben = await place.begin(1, BEN, online=False)
@@ -35,7 +35,7 @@ async def day(place: Place, pause_s: float = 0.3, long_s: float = 1.3) -> None:
     # Afternoon: the network is back, refuses the first start twice, and loses an answer.
     place.csms.behaviour.add("StartTransaction", AnswerRule(Mode.ERROR, 2))
     place.csms.behaviour.add("StopTransaction", AnswerRule(Mode.ERROR, 1, "GenericError"))
-    await place.csms.listen()
+    await place.restore_uplink()
     await place.wait_online()
     await asyncio.sleep(pause_s)
     await place.end(1, BEN, ben)

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -119,7 +120,7 @@ class Place:
     """What both kinds of place share: the CSMS, the agent process, its display, and the deeds noted."""
 
     kind = ""
-    patience_s = 20.0
+    patience_s = 45.0
     """How long a step may take, crashes included, before the day counts as stuck."""
     repeat_s = 0.6
     """How long a driver waits for an effect before showing the card again."""
@@ -130,6 +131,7 @@ class Place:
         self.deeds: list[Deed] = []
         self.csms = Csms()
         self.launcher: Sequence[str] = AGENT
+        self._kept_port: socket.socket | None = None
         self.agent: Process
         self._api = directory / "run" / "api.sock"
 
@@ -200,6 +202,24 @@ class Place:
         except StuckError:
             return False
         return True
+
+    async def cut_uplink(self) -> None:
+        """The network is gone: connections break and new ones are refused.
+
+        The port stays taken meanwhile. Else another program might get it, or the agent's own connection, which then
+        would talk to itself.
+        """
+        await self.csms.stop_listening()
+        self._kept_port = socket.socket()
+        self._kept_port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._kept_port.bind(("127.0.0.1", self.csms.port))
+
+    async def restore_uplink(self) -> None:
+        """The network is back at the same address. Harmless when it never was away."""
+        if self._kept_port is not None:
+            self._kept_port.close()
+            self._kept_port = None
+        await self.csms.listen()
 
     async def wait_online(self) -> None:
         async def accepted() -> bool:
@@ -359,6 +379,8 @@ class QuickPlace(Place):
     ) -> None:
         await self.agent.close()
         self.standin.close()
+        if self._kept_port is not None:
+            self._kept_port.close()
         await self.csms.__aexit__(None, None, None)
 
     async def plug(self, evse: int) -> None:
@@ -418,6 +440,8 @@ class FullPlace(Place):
         await self.agent.close()
         await self.control.close()
         await asyncio.to_thread(self.lab.stop)
+        if self._kept_port is not None:
+            self._kept_port.close()
         await self.csms.__aexit__(None, None, None)
 
     async def plug(self, evse: int) -> None:

@@ -61,7 +61,7 @@ class Season:
             group.create_task(self._drive(1, ANNA))
             group.create_task(self._drive(2, BEN))
             group.create_task(self._kill())
-        await place.csms.listen()
+        await place.restore_uplink()
         await place.settled(60.0)
         verdict = await place.verdict()
         outcome = verdict.outcome(self.kills, f"site {self._seed}")
@@ -92,7 +92,7 @@ class Season:
         up = True
         while not await self._over_within(self._chance.uniform(*self._pace.uplink_s)):
             up = not up
-            await (self._place.csms.listen() if up else self._place.csms.stop_listening())
+            await (self._place.restore_uplink() if up else self._place.cut_uplink())
 
     async def _kill(self) -> None:
         place = self._place
