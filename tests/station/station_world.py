@@ -173,6 +173,7 @@ class World:
         self.utc_offset = UTC_0
         self.boot = "b1"
         tables = ("session", "availability", "setting", "token", "local_list", "reservation", "station")
+        tables = (*tables, "charging_profile")
         self.kept = {table: {} for table in tables}
         self.records = []
         self.stamps = []

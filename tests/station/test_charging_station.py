@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from station_world import Outlet, World, config
 
 from agent.link.messages import Permit, Withdraw
-from agent.station.charging.profile import Kind, Period, Profile, Purpose, RateUnit, Schedule
+from agent.station.charging.profile import Kind, Period, Profile, Purpose, RateUnit, Recurrence, Schedule
 from agent.station.charging.store import Filter
 from agent.station.commands import RemoteStart
 from agent.station.tokens import Token
@@ -278,6 +281,59 @@ def test_a_corrected_clock_moves_the_schedule():
     made.utc_offset -= 6000
     made.do(made.station.timer(made.moment()))
     assert permits(made) == {1: 32.0}
+
+
+BIG = st.sampled_from([0, 1, 59, 86_399, 86_400, 2**31, 2**63 - 1]) | st.integers(-(2**63), 2**63 - 1)
+NUMBER = st.sampled_from([0.0, 5.9, 6.0, 1e308, 5e-324]) | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 1]),
+            st.builds(
+                Profile,
+                BIG,
+                st.integers(-1, 51),
+                st.sampled_from(Purpose),
+                st.sampled_from(Kind),
+                st.builds(
+                    Schedule,
+                    st.sampled_from(RateUnit),
+                    st.lists(st.builds(Period, BIG, NUMBER, st.none() | BIG), max_size=3).map(
+                        lambda periods: (Period(0, 16.0), *periods)
+                    ),
+                    st.none() | BIG,
+                    st.none() | BIG,
+                    st.none() | NUMBER,
+                ),
+                st.none() | st.sampled_from(Recurrence),
+                st.none() | BIG,
+                st.none() | BIG,
+            ),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from(["", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia"]),
+)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_number_breaks_the_station(entries, zone):
+    setup = config()
+    made = World(replace(setup, station=replace(setup.station, time_zone=zone)))
+    charge(made, 1)
+    for evse, entry in entries:
+        made.call("set_charging_profile", evse, entry)
+        made.run(1)
+        for asked in (0, 1):
+            for unit in (None, A, W):
+                found = composite(made, asked, 2**31, unit)
+                assert found.duration_s <= 7 * 86_400
+                assert found.periods[0].start_s == 0
+                assert 1 <= len(found.periods) <= 300
+                json.dumps([period.limit for period in found.periods], allow_nan=False)
+    made.restart_agent()
+    made.run(3)
 
 
 # ---- the feed is never drawn beyond its limit -----------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 from station_world import World, config
@@ -18,6 +20,7 @@ CLAIMS = st.lists(
         st.integers(0, 9),
         st.booleans(),
         st.booleans(),
+        st.just(6.0),
     ),
     max_size=8,
     unique_by=lambda claim: claim.evse,
@@ -59,6 +62,20 @@ def test_a_table_of_shares():
     assert share(32, [Claim(1, 10, 1), two]) == {1: 10, 2: 22}
     assert share(32, [Claim(1, 32, 1, asking=False), two]) == {1: 6, 2: 26}
     assert share(10, [Claim(1, 32, 1, asking=False, resting=True), two]) == {1: 0, 2: 10}
+
+
+@given(st.floats(0, 200), CLAIMS, st.lists(st.sampled_from([6.0, 8.0, 12.5, 20.0]), min_size=8, max_size=8))
+def test_least_currents_are_kept_and_the_feed_too(limit_a, claims, least):
+    claims = [replace(claim, least_a=least_a) for claim, least_a in zip(claims, least, strict=False)]
+    result = share(limit_a, claims)
+    assert sum(result.values()) <= limit_a + 1e-9
+    for claim in claims:
+        assert result[claim.evse] == 0 or claim.least_a <= result[claim.evse] <= claim.max_a
+    # Nobody is passed over who would have fitted beside those that came before.
+    for claim in claims:
+        if not result[claim.evse] and claim.least_a <= claim.max_a:
+            before = [c for c in claims if result[c.evse] and (c.resting, c.order) <= (claim.resting, claim.order)]
+            assert claim.least_a > limit_a - sum(c.least_a for c in before) - 1e-9
 
 
 def charge(world, *numbers):

@@ -11,6 +11,9 @@ from agent.station.charging.profile import Period, RateUnit, Schedule
 DEFAULT_PHASES = 3
 """OCPP 1.6 §7.14, OCPP 2.0.1 K01.FR.49."""
 
+UNLIMITED_A = 100_000.0
+"""What is meant by any number beyond it; sums and products of it stay finite."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
@@ -49,7 +52,8 @@ def level_of(period: Period, schedule: Schedule, wiring: Wiring) -> Level:
     wanted = period.phases if period.phases is not None else DEFAULT_PHASES
     phases = 1 if wiring.switchable and wanted < wiring.phases else wiring.phases
     per_a = wiring.watts(1.0, phases) if schedule.unit is RateUnit.WATT else 1.0
-    return Level(period.limit / per_a, phases, (schedule.minimum_rate or 0.0) / per_a)
+    least_a = (schedule.minimum_rate or 0.0) / per_a
+    return Level(min(period.limit / per_a, UNLIMITED_A), phases, min(least_a, UNLIMITED_A))
 
 
 def steps_of(spans: Iterable[Span], schedule: Schedule, wiring: Wiring, begin_s: int, end_s: int) -> Steps:
