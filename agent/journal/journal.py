@@ -24,6 +24,7 @@ from agent.journal.database import DamagedError, begin_anew, explain, mark_read,
 from agent.journal.errors import JournalDamagedError, JournalError
 from agent.journal.events import Event, Stamp
 from agent.journal.history import TransactionSummary
+from agent.journal.local_list import StoredList
 from agent.journal.salvage import salvage
 from agent.journal.schema import MIGRATIONS, Migration
 from agent.journal.space import Space
@@ -104,6 +105,8 @@ class Journal:
         """Rows taken over from it."""
         self.unreadable = 0
         """Records and documents found damaged one by one since the opening."""
+        self.thinned = 0
+        """Samples thinned out since the opening."""
         self.damaged = False
         """Found damaged while in use: call ``repair``."""
         self._migrations: Sequence[Migration] = MIGRATIONS
@@ -112,6 +115,7 @@ class Journal:
         self._lock = lock
         self._depth = 0
         self._boots: dict[str, int] = {}
+        self._local_list: StoredList | None = None
         self._space = Space()
 
     @classmethod
@@ -374,6 +378,7 @@ class Journal:
             now_gone = self._space.thin(self._db)
             if now_gone:
                 self.keep("journal", "thinned", {"samples": gone + now_gone})
+        self.thinned += now_gone
         return gone + now_gone
 
     @property
@@ -478,6 +483,13 @@ class Journal:
             self.unreadable += 1
             log.error("journal: document %s/%s cannot be read and is ignored: %s", table, key, error)
             return None
+
+    @property
+    def local_list(self) -> StoredList:
+        """The local authorisation list."""
+        if self._local_list is None:
+            self._local_list = self._read(lambda: StoredList(self._db, self.write))
+        return self._local_list
 
     def forget_all(self, table: str) -> None:
         with self._write():
