@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from agent import __version__, config
+from agent.bookkeeper import Bookkeeper
 from agent.clock import Clock
-from agent.journal.events import TransactionStarted
 from agent.journal.journal import Journal, JournalError
 from agent.link.client import ControlLink
 from agent.link.messages import Permit, ToAgent, Welcome
@@ -28,6 +28,7 @@ from agent.local.status import StatusDocument
 from agent.ocpp.ports import UplinkReport
 from agent.ocpp.tunnel import Tunnel
 from agent.ocpp.v16.configuration import initial_settings
+from agent.station.books import Books
 from agent.security.events import SecurityEvent
 from agent.security.security import Security
 from agent.station.charging.plan import Composite
@@ -79,6 +80,10 @@ class App:
         self._config = configuration
         self._clock = Clock()
         self._journal = Journal.open(configuration.journal_path, self._clock.boot)
+        self._journal.keep_below(configuration.journal.max_megabytes << 20)
+        self._keeper = Bookkeeper(
+            self._journal, configuration.journal.on_failure, lambda: self._clock.now().monotonic_s
+        )
         self._clock.adopt(self._journal.boot_offset(self._clock.boot))
         self._clock_unwritten = False
         self._settings = Settings()
@@ -93,7 +98,8 @@ class App:
         self._unlocks: dict[int, asyncio.Future[UnlockAnswer]] = {}
         self._next_unlock = 1
         self._control_instance = ""
-        self._unwritten: list[Record | Keep] = []
+        self._books = Books()
+        self._retry: asyncio.TimerHandle | None = None
         self._exit: asyncio.Future[int] | None = None
 
     # ---- life ------------------------------------------------------------------------------------------------
@@ -118,13 +124,14 @@ class App:
             await self._close(tunnel)
 
     async def _close(self, tunnel: asyncio.Task[None]) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._retry):
+            if timer is not None:
+                timer.cancel()
         tunnel.cancel()
         await asyncio.gather(tunnel, return_exceptions=True)
         await self._local.close()
         self._link.close()
-        self._write([])
+        self._keeper.write([], last=True)
         self._journal.close()
 
     def _leave(self, status: int) -> None:
@@ -154,31 +161,30 @@ class App:
         for effect in effects:
             self._perform(effect)
         self._set_timer()
+        self._tell_books()
 
     def _write(self, entries: list[Record | Keep]) -> None:
-        """Make all of it durable in one commit. What cannot be written now is kept in order and tried again."""
-        self._unwritten += entries
-        if not self._unwritten:
-            return
-        try:
-            with self._journal.write():
-                for entry in self._unwritten:
-                    if isinstance(entry, Record):
-                        self._journal.append(entry.event, entry.stamp)
-                    else:
-                        self._journal.keep(entry.table, entry.key, entry.value)
-        except JournalError as error:
-            log.error("journal: %s; %d entries wait in memory", error, len(self._unwritten))
-            return
-        recorded = any(isinstance(entry, Record) for entry in self._unwritten)
-        self._unwritten = []
-        if recorded:
+        if self._keeper.write(entries):
             self._tunnel.wake()
+        if self._retry is None and self._keeper.retry_at is not None:
+            loop = asyncio.get_running_loop()
+            self._retry = loop.call_at(self._keeper.retry_at, self._retry_due)
+
+    def _retry_due(self) -> None:
+        self._retry = None
+        self.carry_out([])
+
+    def _tell_books(self) -> None:
+        """Tell the station how the books do when that has changed."""
+        books = self._keeper.books
+        if books != self._books:
+            self._books = books
+            self.carry_out(self._station.books_changed(books, self._clock.now()))
 
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Send(message):
-                if not (isinstance(message, Permit) and self._start_not_durable(message.transaction)):
+                if not (isinstance(message, Permit) and self._keeper.withholds(message.transaction)):
                     self._link.send(message)
             case AskAuthorisation(request, token):
                 self._tunnel.authorise(request, token)
@@ -196,15 +202,6 @@ class App:
                 asyncio.get_running_loop().call_soon(self._leave, EXIT_RESTART)
             case Record() | Keep():
                 return
-
-    def _start_not_durable(self, transaction: str) -> bool:
-        """No energy for a transaction whose start is not on the books yet."""
-        return any(
-            isinstance(entry, Record)
-            and isinstance(entry.event, TransactionStarted)
-            and entry.event.transaction == transaction
-            for entry in self._unwritten
-        )
 
     def _set_timer(self) -> None:
         if self._timer is not None:

@@ -148,7 +148,7 @@ class Readers:
         """Choose the EVSE of a new session: (EVSE, "") or (None for the next plugged, "") or (None, why not)."""
         among = [evse for evse in self._among(number) if self._transactions.usable(evse)]
         if not among:
-            return None, "no EVSE is in service"
+            return None, self._site.books.text if self._site.books.closed else "no EVSE is in service"
         site = self._site
         closed = [why for evse in among if (why := obstacle(site, evse, token, group))]
         if len(closed) == len(among):

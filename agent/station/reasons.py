@@ -65,6 +65,8 @@ def reasons(evse: Evse, site: Site, limit_a: float, asking: bool, control_gone: 
         found.append(Reason("inoperative", "out of service by the operator", "the operator puts it into service"))
     if site.resetting is not None:
         found.append(Reason("resetting", "the station is about to restart", "wait a minute"))
+    if site.books.closed:
+        found.append(Reason(site.books.code, site.books.text, site.books.remedy))
     if evse.connected is False:
         found.append(Reason("not_plugged", "no vehicle is connected", "plug the cable in"))
     if evse.connected is None:

@@ -10,6 +10,7 @@ from agent.clock import Moment
 from agent.config.schema import Config
 from agent.journal.events import Event, Stamp
 from agent.link.messages import FaultCode, FaultReport, ToControl
+from agent.station.books import Books
 from agent.station.commands import Reservation, ResetKind
 from agent.station.effects import Effect, Keep, Record, Send
 from agent.station.evse import Evse
@@ -37,6 +38,8 @@ class Site:
     faults: dict[FaultCode, FaultReport] = field(default_factory=dict)
     """Faults that concern no single EVSE."""
     resetting: ResetKind | None = None
+    books: Books = field(default_factory=Books)
+    """How the journal does."""
     effects: list[Effect] = field(default_factory=list)
 
     @property

@@ -26,6 +26,7 @@ from agent.link.messages import (
 from agent.local.status import EvseDocument
 from agent.station.authorisation import Authorisation
 from agent.station.availability import Availability
+from agent.station.books import Books
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
@@ -141,6 +142,12 @@ class Station:
         if self._site.control_lost_at is None:
             self._site.control_lost_at = moment.monotonic_s
         self._site.control = ""
+        return self._settle()
+
+    def books_changed(self, books: Books, moment: Moment) -> list[Effect]:
+        """The journal cannot be written, can again, or has other news."""
+        self._site.moment = moment
+        self._site.books = books
         return self._settle()
 
     def uplink_changed(self, online: bool, moment: Moment) -> list[Effect]:

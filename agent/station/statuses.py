@@ -211,6 +211,8 @@ class Statuses:
         """The state of the station as a whole; Available, Unavailable or Faulted (OCPP 1.6 §4.9)."""
         site = self._site
         error, info, vendor = error_of(None, site.faults.values())
+        if error == "NoError" and site.books.code:
+            error, info, vendor = site.books.error, site.books.text, site.books.code
         status = ConnectorStatus.AVAILABLE
         if self._control_gone:
             status, error = ConnectorStatus.FAULTED, "InternalError"

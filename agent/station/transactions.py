@@ -216,7 +216,7 @@ class Transactions:
 
     def usable(self, evse: Evse) -> bool:
         """True when a transaction could begin here."""
-        return evse.operative and self._site.resetting is None
+        return evse.operative and self._site.resetting is None and not self._site.books.closed
 
     def _time_out_waiting(self) -> None:
         site = self._site
@@ -244,7 +244,8 @@ class Transactions:
 
     def _try_start(self, evse: Evse, session: Session) -> None:
         site = self._site
-        if evse.connected is not True or not site.control or evse.stopped_by_fault or evse.observation is None:
+        ready = evse.connected is True and site.control and not evse.stopped_by_fault and evse.observation is not None
+        if not ready or site.books.closed:
             evse.start_by = None
             return
         sample = evse.fresh_meter(site.now)
