@@ -111,9 +111,10 @@ class Process:
                 async with asyncio.timeout(10):
                     await self._process.wait()
             except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    self._process.kill()
+                self.kill()
                 await self._process.wait()
+            finally:
+                self.kill()  # whatever interrupted us: nothing is left behind
 
 
 class Place:
@@ -437,9 +438,13 @@ class FullPlace(Place):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.agent.close()
-        await self.control.close()
-        await asyncio.to_thread(self.lab.stop)
+        try:
+            await self.agent.close()
+        finally:
+            try:
+                await self.control.close()
+            finally:
+                await asyncio.to_thread(self.lab.stop)
         if self._kept_port is not None:
             self._kept_port.close()
         await self.csms.__aexit__(None, None, None)
