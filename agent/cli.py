@@ -63,7 +63,16 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="the whole document as JSON")
     link = add("link", _link, "drop or restore the link to the operator's network on purpose")
     link.add_argument("wanted", choices=("offline", "online"))
-    for command in (status, link):
+    clear = add("clear-fault", _clear_fault, "clear a latched fault that only a person may clear")
+    clear.add_argument("evse", type=int, metavar="EVSE")
+    clear.add_argument("code", metavar="CODE", help="fault code as 'evse-agent status' shows it")
+    board = add("reset-board", _service, "reset the pilot board of an EVSE (never while the contactor is closed)")
+    board.set_defaults(method="board.reset", done="board reset asked for")
+    test = add("self-test", _service, "run the residual-current self-test of an EVSE (never while energy flows)")
+    test.set_defaults(method="selftest.run", done="self-test asked for")
+    for command in (board, test):
+        command.add_argument("evse", type=int, metavar="EVSE")
+    for command in (status, link, clear, board, test):
         place = command.add_mutually_exclusive_group()
         place.add_argument("--config", metavar="FILE", help="configuration of the running agent")
         place.add_argument("--socket", metavar="PATH", help=f"its socket (else {DEFAULT_SOCKET})")
@@ -146,6 +155,22 @@ def _link(options: argparse.Namespace) -> int:
         print("the link may connect" if online else "the link is dropped until 'evse-agent link online'")
 
     return _with_client(options, switch)
+
+
+def _clear_fault(options: argparse.Namespace) -> int:
+    def clear(client: LocalClient) -> None:
+        client.call("fault.clear", evse=options.evse, code=options.code)
+        print(f"EVSE {options.evse}: {options.code} is cleared as soon as its cause is gone; see 'evse-agent status'")
+
+    return _with_client(options, clear)
+
+
+def _service(options: argparse.Namespace) -> int:
+    def ask(client: LocalClient) -> None:
+        client.call(options.method, evse=options.evse)
+        print(f"EVSE {options.evse}: {options.done}; see 'evse-agent status' for what came of it")
+
+    return _with_client(options, ask)
 
 
 def _version(_: argparse.Namespace) -> int:
