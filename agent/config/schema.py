@@ -190,6 +190,36 @@ class Control:
     temperature: Temperature = option(help="derating", default_factory=Temperature)
 
 
+class OnCap(Enum):
+    """What happens when an unconfirmed charge reaches its bound."""
+
+    SUSPEND = "suspend"
+    """Energy is held back until the network confirms."""
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """Tokens of a partner's network, known by their form: all rules that are given must hold."""
+
+    name: str = option(help="name of the partner, for the log and the console")
+    prefixes: tuple[str, ...] = option((), help="beginnings of the partner's identifiers, in any case")
+    length: int = option(0, help="number of characters; 0 for any", ge=0, le=36)
+    emaid: bool = option(False, help="true: identifiers have the form of an eMAID, such as DE-8AA-C12345678")
+    offline: bool = option(True, help="may start while the network is away; false: never, even if others may")
+    energy_cap_wh: float = option(
+        10_000.0, help="energy until the network confirms; 0 for no bound", unit="Wh", ge=0, le=1_000_000
+    )
+    time_cap_s: float = option(
+        3600.0, help="time until the network confirms; 0 for no bound", unit="s", ge=0, le=86_400
+    )
+    on_cap: OnCap = option(OnCap.SUSPEND, help="at the bound: suspend until the network confirms, or end")
+
+    def __post_init__(self) -> None:
+        if not any(self.prefixes) and not self.length and not self.emaid:
+            raise ValueError("names no rule, so it would fit every card; give prefixes, length or emaid")
+
+
 @dataclass(frozen=True, slots=True)
 class Authorisation:
     """Who may charge when the operator's network is not asked or not there."""
@@ -198,6 +228,7 @@ class Authorisation:
     free_vend_token: str = option(
         "FREEVEND", help="identifier reported for such sessions, at most 20 characters", check=lambda v: _length(v, 20)
     )
+    partners: tuple[Partner, ...] = option((), help="roaming: whose drivers are served while the network is away")
 
 
 class KeyType(Enum):
@@ -288,6 +319,49 @@ class Journal:
     )
 
 
+TRANSFER_PROTOCOLS = ("https", "http", "ftps", "ftp")
+
+
+def _protocols(value: tuple[str, ...]) -> str:
+    wrong = [word for word in value if word not in TRANSFER_PROTOCOLS]
+    return f"{wrong[0]!r} is not known; choose from {', '.join(TRANSFER_PROTOCOLS)}" if wrong else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files that the network has fetched or sent: firmware, diagnostics, logs."""
+
+    protocols: tuple[str, ...] = option(
+        TRANSFER_PROTOCOLS,
+        help="which may be used (SupportedFileTransferProtocols)",
+        check=lambda v: _protocols(v),
+    )
+    ca_file: Path | None = option(None, help="root certificates for https and ftps; the system's own when empty")
+    loopback: bool = option(False, help="addresses of this machine itself and of its own link may be used")
+    stall_timeout_s: float = option(60.0, help="no byte for so long ends a try", unit="s", ge=1, le=3600)
+    longest_s: float = option(21_600.0, help="the longest a try may take", unit="s", ge=10, le=604_800)
+    retries: int = option(3, help="further tries when the network names no number", ge=0, le=100)
+    retry_interval_s: float = option(60.0, help="between tries when the network says none", unit="s", ge=0, le=86_400)
+    max_upload_megabytes: int = option(20, help="size of a support bundle or log at most", unit="MB", ge=1, le=1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """How new software gets in. Commands are lists of words, run without a shell; {file} is what was downloaded."""
+
+    install: tuple[str, ...] = option((), help="puts the new version in place; empty: the network cannot update")
+    confirm: tuple[str, ...] = option((), help="asked after the restart: does the new version run? makes it stay")
+    roll_back: tuple[str, ...] = option((), help="puts the old version back when the new one is not healthy")
+    restart: tuple[str, ...] = option((), help="restarts the machine; empty: a fresh start of the agent will do")
+    timeout_s: float = option(1800.0, help="the longest a command may take", unit="s", ge=1, le=86_400)
+    health_s: float = option(
+        900.0, help="control and network must answer a new version within this time", unit="s", ge=1, le=86_400
+    )
+    max_megabytes: int = option(1024, help="size of a download at most", unit="MB", ge=1, le=65_536)
+    unsigned: bool = option(True, help="files without a signature may be installed (UpdateFirmware)")
+    crl_file: Path | None = option(None, help="revocation list of the manufacturer's root, PEM or DER")
+
+
 @dataclass(frozen=True, slots=True)
 class Logging:
     level: str = option("info", help="how much is logged", choices=("debug", "info", "warning", "error"))
@@ -307,6 +381,8 @@ class Config:
     ocpp: Ocpp = option(help="the operator's network", default_factory=Ocpp)
     paths: Paths = option(help="where things are kept", default_factory=Paths)
     journal: Journal = option(help="the records that wait for the network", default_factory=Journal)
+    files: Files = option(help="files that the network has fetched or sent", default_factory=Files)
+    update: Update = option(help="how new software gets in", default_factory=Update)
     logging: Logging = option(help="the log", default_factory=Logging)
 
     @property
