@@ -22,15 +22,16 @@ from agent.bookkeeper import Bookkeeper
 from agent.clock import Clock
 from agent.journal.journal import Journal, JournalError
 from agent.link.client import ControlLink
-from agent.link.messages import Permit, ToAgent, Welcome
+from agent.link.messages import Permit, ToAgent, ToControl, Welcome
 from agent.local.server import LocalApiError, LocalServer
+from agent.local.service import service_methods
 from agent.local.status import StatusDocument
 from agent.ocpp.ports import UplinkReport
 from agent.ocpp.tunnel import Tunnel
 from agent.ocpp.v16.configuration import initial_settings
-from agent.station.books import Books
 from agent.security.events import SecurityEvent
 from agent.security.security import Security
+from agent.station.books import Books
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
@@ -93,7 +94,8 @@ class App:
         self._link = ControlLink(configuration.link_path, self._from_control, self._control_lost)
         self._security = Security(configuration.paths.state_dir / "security", self._journal, self._clock)
         self._tunnel = Tunnel(configuration, self._journal, self._settings, self, self._clock, self._security)
-        self._local = LocalServer(configuration.api_path, self)
+        service = service_methods([evse.id for evse in configuration.evses], self._to_control)
+        self._local = LocalServer(configuration.api_path, self, service)
         self._timer: asyncio.TimerHandle | None = None
         self._unlocks: dict[int, asyncio.Future[UnlockAnswer]] = {}
         self._next_unlock = 1
@@ -220,6 +222,11 @@ class App:
         if isinstance(message, Welcome):
             self._control_instance = message.instance
         self.carry_out(self._station.handle(message, self._clock.now()))
+
+    def _to_control(self, message: ToControl) -> bool:
+        """Pass on what a technician asks. Return False when control is not there."""
+        self._link.send(message)
+        return self._link.connected
 
     def _control_lost(self) -> None:
         self.carry_out(self._station.control_lost(self._clock.now()))
