@@ -1,0 +1,1 @@
+"""Files to and from the operator: addresses, transfers in a process of their own, support bundles, uploads."""

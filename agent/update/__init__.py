@@ -1,0 +1,1 @@
+"""New software for the charge point: fetched, checked, installed while nobody charges, proved or taken back."""
