@@ -116,7 +116,7 @@ def _short(directory: Path, progress: Progress) -> Outcome:
     jobs = [
         functools.partial(_one_day, directory, point, [("env", f"EVSE_FAULTS_KILL={point}")]) for point in SHORT_POINTS
     ]
-    return asyncio.run(together(jobs, 4, progress))
+    return asyncio.run(together(jobs, len(jobs), progress))
 
 
 def _control(directory: Path, progress: Progress) -> Outcome:
