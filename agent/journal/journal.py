@@ -12,7 +12,6 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,9 +24,11 @@ from agent.journal.errors import JournalDamagedError, JournalError
 from agent.journal.events import Event, Stamp
 from agent.journal.history import TransactionSummary
 from agent.journal.local_list import StoredList
+from agent.journal.records import Parked, ParkedKey, Pending, QueueFigures
 from agent.journal.salvage import salvage
 from agent.journal.schema import MIGRATIONS, Migration
 from agent.journal.space import Space
+from agent.journal.undelivered import Undelivered, undelivered
 
 __all__ = [
     "Journal",
@@ -46,50 +47,6 @@ _Result = TypeVar("_Result")
 
 _RECORD = "kind, body, boot, monotonic_s, utc_s, synced, message_id, crc"
 _READ = "seq, kind, body, boot, name, monotonic_s, utc_s, synced, offset_s, message_id, crc, attempts"
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A record waiting for delivery."""
-
-    seq: int
-    event: Event
-    stamp: Stamp
-    """As written at the time."""
-    utc_s: float
-    """The stamp's time, corrected by what is known of that boot's clock."""
-    attempts: int
-    message_id: str
-    """Stable per record: each retry carries the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """A record that left the line undelivered. It stays on the books until an operator decides."""
-
-    seq: int
-    kind: str
-    body: str
-    utc_s: float
-    attempts: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ParkedKey:
-    """What a parked record belongs to."""
-
-    seq: int
-    is_start: bool
-    transaction: str
-
-
-@dataclass(frozen=True, slots=True)
-class QueueFigures:
-    pending: int
-    parked: int
-    oldest_utc_s: float | None
-    """Of the pending ones; None when there are none."""
 
 
 class Journal:
@@ -347,6 +304,10 @@ class Journal:
         seqs = [row[0] for row in rows if (key := _key(*row)) is not None and key.transaction == transaction]
         with self._write():
             return sum(self.unpark(seq) for seq in seqs)
+
+    def undelivered(self, limit: int = 100, after: int = 0) -> list[Undelivered]:
+        """Return what waits and what is parked, by number above ``after``."""
+        return self._read(lambda: undelivered(self._db, limit, after))
 
     def figures(self) -> QueueFigures:
         """Return how much waits, and since when."""
