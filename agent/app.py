@@ -23,6 +23,7 @@ from agent.clock import Clock
 from agent.journal.journal import Journal, JournalError
 from agent.link.client import ControlLink
 from agent.link.messages import Permit, ToAgent, ToControl, Welcome
+from agent.local.books import methods as books_methods
 from agent.local.server import LocalApiError, LocalServer
 from agent.local.service import service_methods
 from agent.local.status import StatusDocument
@@ -66,7 +67,16 @@ log = logging.getLogger(__name__)
 EXIT_RESTART = 75
 """Exit status that asks the service manager for a fresh start (EX_TEMPFAIL)."""
 
-KEPT_TABLES = ("session", "availability", "setting", "token", "local_list", "station", "charging_profile", "reservation")
+KEPT_TABLES = (
+    "session",
+    "availability",
+    "setting",
+    "token",
+    "local_list",
+    "station",
+    "charging_profile",
+    "reservation",
+)
 
 UNLOCK_TIMEOUT_S = 15.0
 
@@ -95,7 +105,9 @@ class App:
         self._security = Security(configuration.paths.state_dir / "security", self._journal, self._clock)
         self._tunnel = Tunnel(configuration, self._journal, self._settings, self, self._clock, self._security)
         service = service_methods([evse.id for evse in configuration.evses], self._to_control)
-        self._local = LocalServer(configuration.api_path, self, service)
+        self._local = LocalServer(
+            configuration.api_path, self, {**service, **books_methods(self._journal, self._tunnel.wake)}
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._unlocks: dict[int, asyncio.Future[UnlockAnswer]] = {}
         self._next_unlock = 1

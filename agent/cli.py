@@ -72,7 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     test.set_defaults(method="selftest.run", done="self-test asked for")
     for command in (board, test):
         command.add_argument("evse", type=int, metavar="EVSE")
-    for command in (status, link, clear, board, test):
+    books = add("transactions", _transactions, "list transactions; try again or export what the network has not got")
+    books.add_argument("--json", action="store_true", help="the list as JSON")
+    books.add_argument("what", nargs="?", choices=("list", "retry", "export"), default="list")
+    books.add_argument("target", nargs="?", metavar="ID|FILE", help="retry: one transaction only; export: the file")
+    for command in (books, status, link, clear, board, test):
         place = command.add_mutually_exclusive_group()
         place.add_argument("--config", metavar="FILE", help="configuration of the running agent")
         place.add_argument("--socket", metavar="PATH", help=f"its socket (else {DEFAULT_SOCKET})")
@@ -171,6 +175,30 @@ def _service(options: argparse.Namespace) -> int:
         print(f"EVSE {options.evse}: {options.done}; see 'evse-agent status' for what came of it")
 
     return _with_client(options, ask)
+
+
+def _transactions(options: argparse.Namespace) -> int:
+    if (options.what == "list" and options.target) or (options.what == "export" and not options.target):
+        print("usage: evse-agent transactions [--json] [list | retry [ID] | export FILE]", file=sys.stderr)
+        return EXIT_USAGE
+    from agent.local import transactions
+
+    status = EXIT_OK
+
+    def use(client: LocalClient) -> None:
+        nonlocal status
+        if options.what == "list":
+            print(transactions.listed(client, options.json))
+        elif options.what == "retry":
+            print(transactions.retried(client, options.target))
+        else:
+            try:
+                print(transactions.exported(client, Path(options.target)))
+            except OSError as error:
+                print(f"evse-agent: {options.target}: {error.strerror or error}; choose another file", file=sys.stderr)
+                status = EXIT_FAILED
+
+    return _with_client(options, use) or status
 
 
 def _version(_: argparse.Namespace) -> int:
