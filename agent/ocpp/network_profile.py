@@ -50,6 +50,11 @@ class NetworkProfile:
         """What goes with the identity in the Authorization header; None where the profile has none."""
         return self.password if self.security_profile in (1, 2) and self.password else None
 
+    @property
+    def route(self) -> tuple[object, ...]:
+        """What a connection is made with. Two ways that differ in nothing else need no new one."""
+        return (self.address, self.identity, self.basic_password, self.security_profile, self.ca_file)
+
     def digest(self) -> str:
         """What tells this entry of the configuration from a changed one."""
         return hashlib.sha256(json.dumps(_plain(self), sort_keys=True).encode()).hexdigest()

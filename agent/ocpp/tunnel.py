@@ -435,7 +435,7 @@ class Tunnel:
             if self._security is not None:
                 self._security.over(*_TROUBLES)
         self._advance_trial()
-        return self._anew or self._way != self._networks.current()
+        return self._anew or self._way.route != self._networks.current().route
 
     def _trial_wake(self) -> float | None:
         wake = self._networks.begin_wake(self._now())

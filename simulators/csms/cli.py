@@ -39,6 +39,9 @@ def add_parser(subparsers: Any) -> None:
     unknown.add_argument("--refuse-unknown", dest="accept_unknown", action="store_false")
     serve.add_argument("--frames", type=Path, metavar="FILE", help="frame log (default: DIR/frames.jsonl)")
     serve.add_argument("--resume", action="store_true", help="read an existing frame log back into the ledger")
+    serve.add_argument("--tls-certificate", type=Path, metavar="FILE", help="speak TLS, with this chain (PEM)")
+    serve.add_argument("--tls-key", type=Path, metavar="FILE", help="and this key")
+    serve.add_argument("--client-ca", type=Path, metavar="FILE", help="charge points must show a certificate of it")
     serve.set_defaults(run=run_csms)
 
     control = subparsers.add_parser(
@@ -66,9 +69,15 @@ async def _serve(args: argparse.Namespace) -> int:
     import asyncio
     import signal
 
+    from .security import Tls
     from .server import Csms
 
-    csms: Csms = Csms(args.port, args.dir, frames=args.frames, accept_unknown=args.accept_unknown, resume=args.resume)
+    if (args.tls_certificate is None) != (args.tls_key is None):
+        raise ValueError("--tls-certificate and --tls-key belong together; give both")
+    tls = None if args.tls_certificate is None else Tls(args.tls_certificate, args.tls_key, args.client_ca)
+    csms: Csms = Csms(
+        args.port, args.dir, frames=args.frames, accept_unknown=args.accept_unknown, resume=args.resume, tls=tls
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, csms.stopped.set)

@@ -25,6 +25,7 @@ from .handlers import CentralSystemSession
 from .ledger import Ledger
 from .order import DEFAULT_CALL_TIMEOUT_S as DEFAULT_ORDER_TIMEOUT_S
 from .restore import restore
+from .security import Access, Tls
 from .station import BootPolicy, ReceivedCall, Station
 from .tokens import TokenList
 from .waiting import Waiting
@@ -59,7 +60,9 @@ class Csms:
         frames: Path | str | None = None,
         accept_unknown: bool = True,
         resume: bool = False,
+        tls: Tls | None = None,
     ) -> None:
+        self.access = Access()
         self.dir = None if dir is None else Path(dir)
         self.frames_path = Path(frames) if frames is not None else (self.dir / "frames.jsonl" if self.dir else None)
         self.tokens = TokenList(accept_unknown=accept_unknown)
@@ -81,6 +84,9 @@ class Csms:
         self._connections = 0
         self._servers: list[Server] = []
         self._listening: Server | None = None
+        self._tls = tls
+        self._tls_port = 0
+        self._secure: Server | None = None
         self._waiting = Waiting()
         self._control: ControlServer | None = None
 
@@ -113,6 +119,7 @@ class Csms:
         if self._control is not None:
             await self._control.stop()
         await self.stop_listening()
+        await self.stop_listening_tls()
         for session in self._sessions():
             session.abort()
         for server in self._servers:
@@ -127,7 +134,7 @@ class Csms:
     @property
     def url(self) -> str:
         """What a charge point is configured with; it appends ``/`` and its id."""
-        return f"ws://{HOST}:{self._port}"
+        return f"{'ws' if self._tls is None else 'wss'}://{HOST}:{self._port}"
 
     @property
     def frames(self) -> list[Frame]:
@@ -148,10 +155,16 @@ class Csms:
         """Take connections (again), on the same port as before."""
         if self._listening is not None:
             return
-        self._listening = await serve(
+        self._listening = await self._serve(self._port, self._tls)
+        self._port = next(iter(self._listening.sockets)).getsockname()[1]
+        self._servers.append(self._listening)
+
+    async def _serve(self, port: int, tls: Tls | None) -> Server:
+        return await serve(
             self._connected,
             HOST,
-            self._port,
+            port,
+            ssl=None if tls is None else tls.context(),
             subprotocols=None,
             select_subprotocol=self._select_subprotocol,
             process_request=self._process_request,
@@ -162,8 +175,21 @@ class Csms:
             max_size=MAX_FRAME_BYTES,
             logger=WEBSOCKET_LOGGER,
         )
-        self._port = next(iter(self._listening.sockets)).getsockname()[1]
-        self._servers.append(self._listening)
+
+    async def listen_tls(self, tls: Tls) -> str:
+        """Take connections with TLS too, on a port of their own; returns the address. Again: with other settings."""
+        await self.stop_listening_tls()
+        self._secure = await self._serve(self._tls_port, tls)
+        self._tls_port = next(iter(self._secure.sockets)).getsockname()[1]
+        self._servers.append(self._secure)
+        return f"wss://{HOST}:{self._tls_port}"
+
+    async def stop_listening_tls(self) -> None:
+        """Refuse new connections with TLS."""
+        if self._secure is not None:
+            self._secure.server.close()
+            self._secure.close(close_connections=False)
+            self._secure = None
 
     async def stop_listening(self, *, keep_connections: bool = False) -> None:
         """Refuse new connections, and cut the present ones unless they are to be kept."""
@@ -199,6 +225,8 @@ class Csms:
             return connection.respond(
                 http.HTTPStatus.NOT_FOUND, "the last part of the path must be the charge point's id\n"
             )
+        if self.access.objects(_charge_point_id(request.path), request):
+            return connection.respond(http.HTTPStatus.UNAUTHORIZED, "wrong password, or none\n")
         return None
 
     async def _connected(self, connection: ServerConnection) -> None:
@@ -207,6 +235,7 @@ class Csms:
         station = self.station(_charge_point_id(path))
         self._connections += 1
         station.connections += 1
+        self.access.note(station.id, connection)
         session = CentralSystemSession(station, connection, self._connections, self)
         opened = self.log.add(Direction.OPENED, session.number, station.id, path)
         if self.agree_subprotocol and connection.subprotocol is None:

@@ -101,6 +101,17 @@ def _subprotocol(csms: Csms, args: Arguments) -> Any:
     return {"agree": csms.agree_subprotocol}
 
 
+@word("password ID [KEY]", "from now on this charge point needs this password (none: it is refused); all need one")
+def _password(csms: Csms, args: Arguments) -> Any:
+    charge_point, key = args.take("ID"), args.maybe()
+    args.done()
+    csms.access.required = True
+    csms.access.passwords.pop(charge_point, None)
+    if key is not None:
+        csms.access.passwords[charge_point] = key.encode()
+    return {"charge_point": charge_point, "password": key is not None}
+
+
 @word("restart [WHAT]", "cut all connections; with `forget`, open transactionIds are lost too")
 async def _restart(csms: Csms, args: Arguments) -> Any:
     what = args.maybe()

@@ -34,6 +34,8 @@ def do(csms: Csms, text: str) -> Any:
         ("vendor org.example", ["org.example"]),
         ("handshake 503", {"status": 503}),
         ("handshake ok", {"status": None}),
+        ("password CP9 0123456789abcdef", {"charge_point": "CP9", "password": True}),
+        ("password CP9", {"charge_point": "CP9", "password": False}),
         ("subprotocol off", {"agree": False}),
         ("subprotocol on", {"agree": True}),
         ("call-timeout 2.5", {"call_timeout_s": 2.5}),
