@@ -58,6 +58,7 @@ from agent.station.effects import (
     Restart,
     Send,
 )
+from agent.station.local_list import ListAnswer, ListUpdate
 from agent.station.settings import SettingError, Settings
 from agent.station.station import Station
 from agent.station.tokens import TokenInfo
@@ -72,7 +73,6 @@ KEPT_TABLES = (
     "availability",
     "setting",
     "token",
-    "local_list",
     "station",
     "charging_profile",
     "reservation",
@@ -100,7 +100,9 @@ class App:
         self._settings = Settings()
         kept = {table: self._journal.kept(table) for table in KEPT_TABLES}
         self._load_settings(kept["setting"])
-        self._station = Station(configuration, self._settings, kept, self._clock.now())
+        self._station = Station(
+            configuration, self._settings, kept, self._clock.now(), local_list=self._journal.local_list
+        )
         self._link = ControlLink(configuration.link_path, self._from_control, self._control_lost)
         self._security = Security(configuration.paths.state_dir / "security", self._journal, self._clock)
         self._tunnel = Tunnel(configuration, self._journal, self._settings, self, self._clock, self._security)
@@ -292,6 +294,18 @@ class App:
 
     def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None) -> Composite | None:
         return self._station.composite_schedule(evse, duration_s, unit, self._clock.now())
+
+    def local_list_version(self) -> int:
+        return self._station.local_list_version(self._clock.now())
+
+    def update_local_list(self, update: ListUpdate) -> ListAnswer:
+        try:
+            answer, effects = self._station.update_local_list(update, self._clock.now())
+        except JournalError as error:
+            log.error("journal: %s; the local list stays as it was", error)
+            return ListAnswer.FAILED
+        self.carry_out(effects)
+        return answer
 
     def reserve(self, reservation: Reservation) -> ReservationAnswer:
         answer, effects = self._station.reserve(reservation, self._clock.now())

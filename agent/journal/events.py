@@ -37,6 +37,7 @@ class StopReason(Enum):
 
     DE_AUTHORIZED = "DeAuthorized"
     EMERGENCY_STOP = "EmergencyStop"
+    ENERGY_LIMIT_REACHED = "EnergyLimitReached"
     EV_DISCONNECTED = "EVDisconnected"
     GROUND_FAULT = "GroundFault"
     IMMEDIATE_RESET = "ImmediateReset"
@@ -48,6 +49,7 @@ class StopReason(Enum):
     REMOTE = "Remote"
     SCHEDULED_RESET = "ScheduledReset"
     """A reset that ended its transactions first (OCPP 1.6: SoftReset)."""
+    TIME_LIMIT_REACHED = "TimeLimitReached"
     TIMEOUT = "Timeout"
     UNLOCK_COMMAND = "UnlockCommand"
 

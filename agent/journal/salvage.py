@@ -14,7 +14,15 @@ from agent.journal.checksum import checksum
 
 log = logging.getLogger(__name__)
 
-_TABLES = {"boot": "id", "record": "seq", "parked": "seq", "history": "id", "document": "tbl, key"}
+_TABLES = {
+    "boot": "id",
+    "record": "seq",
+    "parked": "seq",
+    "history": "id",
+    "document": "tbl, key",
+    "local_list": "key",
+    "local_list_version": "id",
+}
 """Each table and its order, parents first."""
 
 _PROVEN = ("kind", "body", "boot", "monotonic_s", "utc_s", "synced", "message_id")

@@ -87,6 +87,17 @@ MIGRATIONS: Sequence[Migration] = (
         "ALTER TABLE history ADD COLUMN number_crc INTEGER",
         "UPDATE history SET number_crc = journal_crc(identity, network_number) WHERE network_number IS NOT NULL",
     ),
+    (
+        # The local authorisation list may be long: one row per token, looked up by its key.
+        """CREATE TABLE local_list (
+            key TEXT PRIMARY KEY,
+            status TEXT NOT NULL,
+            token_group TEXT NOT NULL,
+            expires_utc_s REAL,
+            crc INTEGER NOT NULL
+        ) WITHOUT ROWID""",
+        "CREATE TABLE local_list_version (id INTEGER PRIMARY KEY, version INTEGER NOT NULL)",
+    ),
 )
 
 

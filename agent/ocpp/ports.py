@@ -23,6 +23,7 @@ from agent.station.commands import (
     StatusReport,
     UnlockAnswer,
 )
+from agent.station.local_list import ListAnswer, ListUpdate
 from agent.station.tokens import TokenInfo
 
 
@@ -72,6 +73,11 @@ class StationPort(Protocol):
 
     def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None) -> Composite | None:
         """What an EVSE, or (0) the station, may draw from now on; None for no such EVSE or time."""
+
+    def local_list_version(self) -> int:
+        """0: it is empty; -1: none is used."""
+
+    def update_local_list(self, update: ListUpdate) -> ListAnswer: ...
 
     def reserve(self, reservation: Reservation) -> ReservationAnswer: ...
 

@@ -9,9 +9,12 @@ from enum import Enum
 from typing import Any
 
 from agent.station.effects import AskAuthorisation
+from agent.station.local_list import ListAnswer, ListStore, ListUpdate, LocalList
+from agent.station.roaming import cap_of, partner_of
+from agent.station.session import Cap
 from agent.station.settings import Settings
 from agent.station.site import Site, earliest
-from agent.station.tokens import Token, TokenInfo, TokenStatus
+from agent.station.tokens import Token, TokenInfo, TokenStatus, info_of, status_at
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +37,13 @@ class Decision:
     info: TokenInfo | None = None
     """What is known of the token."""
     why: str = ""
+    cap: Cap | None = None
+    """How far the charge may go until the network confirms it."""
 
 
 def decide(known: TokenInfo | None, online: bool, settings: Settings, utc_s: float) -> Decision:
     """Judge a token by what list or cache know of it (None: nothing), and whether the network can be asked."""
-    status = _status_now(known, utc_s)
+    status = status_at(known, utc_s) if known is not None else None
     if online:
         # OCPP 1.6 §9.1.13 LocalPreAuthorize; whatever is not plainly accepted is asked about.
         if settings.boolean("AuthCtrlr.LocalPreAuthorize") and status is TokenStatus.ACCEPTED:
@@ -53,14 +58,6 @@ def decide(known: TokenInfo | None, online: bool, settings: Settings, utc_s: flo
     if settings.boolean("AuthCtrlr.LocalAuthorizeOffline"):
         return Decision(Verdict.ACCEPT, known)
     return Decision(Verdict.REFUSE, known, "the network cannot be asked, and LocalAuthorizeOffline is off")
-
-
-def _status_now(known: TokenInfo | None, utc_s: float) -> TokenStatus | None:
-    if known is None:
-        return None
-    if known.status is TokenStatus.ACCEPTED and known.expires_utc_s is not None and known.expires_utc_s <= utc_s:
-        return TokenStatus.EXPIRED
-    return known.status
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +77,31 @@ class Ask:
 class Authorisation:
     """List, cache and open questions."""
 
-    def __init__(self, site: Site, kept: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, site: Site, kept: Mapping[str, Mapping[str, Any]], store: ListStore) -> None:
         self._site = site
-        self._list = {key: entry for key, value in kept.get("local_list", {}).items() if (entry := _entry(value))}
-        self._cache = {key: entry for key, value in kept.get("token", {}).items() if (entry := _entry(value))}
+        self.list = LocalList(site, store)
+        self._cache = {key: entry for key, value in kept.get("token", {}).items() if (entry := info_of(value))}
         self._asks: dict[int, Ask] = {}
         self._last_request = 0
 
     def known(self, token: Token) -> TokenInfo | None:
         """What list (first) or cache say (OCPP 1.6 §3.5.2)."""
         settings = self._site.settings
-        found = self._list.get(token.key) if settings.boolean("LocalAuthListCtrlr.Enabled") else None
+        found = self.list.find(token)
         if found is None and settings.boolean("AuthCacheCtrlr.Enabled"):
             found = self._cache.get(token.key)
         return found
 
     def decide(self, token: Token, online: bool) -> Decision:
-        return decide(self.known(token), online, self._site.settings, self._site.moment.utc_s)
+        known = self.known(token)
+        if known is None and not online:
+            # A partner's policy says more of a token than the rule for unknown ones.
+            partner = partner_of(token, self._site.config.authorisation.partners)
+            if partner is not None and partner.offline:
+                return Decision(Verdict.ACCEPT, cap=cap_of(partner))
+            if partner is not None:
+                return Decision(Verdict.REFUSE, why=f"drivers of {partner.name} do not start offline")
+        return decide(known, online, self._site.settings, self._site.moment.utc_s)
 
     def ask(
         self,
@@ -125,10 +130,10 @@ class Authorisation:
             return ask, self.decide(ask.token, online=False)
         self.learn(ask.token, info)
         # A token expired by its own date is no more welcome than one the network calls so.
-        status = _status_now(info, self._site.moment.utc_s)
+        status = status_at(info, self._site.moment.utc_s)
         if status is TokenStatus.ACCEPTED:
             return ask, Decision(Verdict.ACCEPT, info)
-        return ask, Decision(Verdict.REFUSE, info, f"the network says {status.value if status else 'nothing'}")
+        return ask, Decision(Verdict.REFUSE, info, f"the network says {status.value}")
 
     def overdue(self) -> list[int]:
         """Requests whose answer is not waited for any longer."""
@@ -143,7 +148,8 @@ class Authorisation:
 
     def learn(self, token: Token, info: TokenInfo) -> None:
         """Remember what the network says of a token. Tokens of the list are not cached (OCPP 1.6 §3.5.2)."""
-        if not self._site.settings.boolean("AuthCacheCtrlr.Enabled") or token.key in self._list:
+        self.list.compare(token, info)
+        if not self._site.settings.boolean("AuthCacheCtrlr.Enabled") or self.list.holds(token):
             return
         # ConcurrentTx tells of the moment, not of the token.
         if info.status is TokenStatus.CONCURRENT_TX or self._cache.get(token.key) == info:
@@ -160,6 +166,15 @@ class Authorisation:
             del self._cache[oldest]
             self._site.keep("token", oldest, None)
 
+    def update_list(self, update: ListUpdate) -> ListAnswer:
+        """Change the local list; what it holds leaves the cache."""
+        answer = self.list.update(update)
+        if answer is ListAnswer.ACCEPTED:
+            for key, *_rest in update.rows:
+                if self._cache.pop(key, None) is not None:
+                    self._site.keep("token", key, None)
+        return answer
+
     def clear(self) -> bool:
         """Forget the cache. False when it is switched off (OCPP 1.6 errata 3.4)."""
         if not self._site.settings.boolean("AuthCacheCtrlr.Enabled"):
@@ -168,14 +183,3 @@ class Authorisation:
             self._site.keep("token", key, None)
         self._cache.clear()
         return True
-
-
-def _entry(value: Any) -> TokenInfo | None:
-    try:
-        expires = value.get("expires_utc_s")
-        return TokenInfo(
-            TokenStatus(value["status"]), str(value.get("group", "")), None if expires is None else float(expires)
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        log.warning("a kept token cannot be read and is forgotten")
-        return None

@@ -10,6 +10,7 @@ from agent.station.charging.plan import tenth
 from agent.station.drawing import Drawing
 from agent.station.evse import Evse
 from agent.station.limits import MINIMUM_A, Claim, share
+from agent.station.roaming import used_up
 from agent.station.site import Site, earliest
 from agent.station.smart_charging import SmartCharging
 
@@ -102,7 +103,7 @@ class Permits:
     def may_draw(self, evse: Evse) -> bool:
         """False for a token refused afterwards that has had its rest (OCPP 1.6 §9.1.18 MaxEnergyOnInvalidId)."""
         session = evse.running
-        if session is None:
+        if session is None or used_up(self._site, evse, session) is not None:
             return False
         if not session.refused:
             return True

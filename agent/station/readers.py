@@ -101,7 +101,8 @@ class Readers:
             self._refuse(ask, why)
             return
         trigger = StartTrigger.REMOTE_START if ask.remote else StartTrigger.AUTHORIZED
-        self._transactions.authorise(evse, ask.token, group, trigger, ask.remote_start_id, ask.profile)
+        cap = decision.cap
+        self._transactions.authorise(evse, ask.token, group, trigger, ask.remote_start_id, ask.profile, cap)
         if not ask.remote:
             self._show("accepted", [evse] if evse else self._free(ask.evse))
 

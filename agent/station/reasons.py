@@ -9,6 +9,7 @@ from agent.station.commands import ConnectorStatus
 from agent.station.evse import Evse
 from agent.station.limits import MINIMUM_A
 from agent.station.reservations import shows_reserved
+from agent.station.roaming import used_up
 from agent.station.session import Phase
 from agent.station.site import Site
 
@@ -73,6 +74,10 @@ def reasons(evse: Evse, site: Site, limit_a: float, asking: bool, control_gone: 
         found.append(
             Reason("vehicle_unknown", "the pilot has not told yet whether a vehicle is there", "wait a few seconds")
         )
+    if evse.running is not None and evse.running.cap is not None and used_up(site, evse, evse.running) is not None:
+        text = f"the network has not confirmed this driver of {evse.running.cap.partner} yet, and the bound is reached"
+        found.append(Reason("unconfirmed", text, "charging goes on when the network is back and confirms"))
+        return found
     found += _session_reasons(evse, limit_a, asking, shows_reserved(site, evse))
     if evse.running is not None and evse.connected:
         found += [Reason(hold.value, *_HOLDS[hold]) for hold in evse.holds if hold in _HOLDS]

@@ -21,6 +21,17 @@ class Phase(Enum):
     """The end is on the books; the cable is still in."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """How far a charge that the network has not confirmed may go. None: no bound of this kind."""
+
+    partner: str
+    energy_wh: float | None
+    time_s: float | None
+    ends: bool
+    """Reaching it ends the transaction; else energy is held back until the network confirms."""
+
+
 @dataclass(slots=True)
 class Session:
     """``order`` counts up over all sessions of the station: who came first."""
@@ -53,6 +64,8 @@ class Session:
     """After the end: the vehicle has gone, only the cable is left in the socket."""
     profile: dict[str, Any] | None = None
     """Document of the charging profile that came with a remote start, until the transaction begins."""
+    cap: Cap | None = None
+    """Until the network confirms the token; None: no bound."""
     history: list[tuple[float, tuple[SampledValue, ...]]] = field(default_factory=list)
     """For the end message, when it is to carry them: (wall time in seconds, values)."""
 
@@ -76,6 +89,7 @@ class Session:
             self.stopped,
             self.hold_cable,
             self.left,
+            self.cap,
             self.profile is None,
             len(self.history),
             self.history[-1][0] if self.history else 0.0,
@@ -105,6 +119,7 @@ class Session:
             "hold_cable": self.hold_cable,
             "left": self.left,
             "profile": self.profile,
+            "cap": asdict(self.cap) if self.cap else None,
             "history": [
                 [at, [{**asdict(value), "context": value.context.value} for value in values]]
                 for at, values in self.history
@@ -125,6 +140,7 @@ class Session:
             values["reason"] = StopReason(values["reason"])
             for name in ("authorised", "started", "stopped"):
                 values[name] = Stamp(**values[name]) if values[name] else None
+            values["cap"] = Cap(**values["cap"]) if values.get("cap") else None
             values["history"] = [
                 (at, tuple(SampledValue(**{**value, "context": Context(value["context"])}) for value in samples))
                 for at, samples in values["history"]

@@ -62,6 +62,12 @@ def _declare() -> Iterable[Setting]:
     yield Setting("AuthCtrlr.LocalPreAuthorize", Kind.BOOLEAN, False, "online, list and cache start without waiting")
     yield Setting("AuthCacheCtrlr.Enabled", Kind.BOOLEAN, True, "remember what the network says of tokens")
     yield Setting("LocalAuthListCtrlr.Enabled", Kind.BOOLEAN, True, "use the local list")
+    yield Setting(
+        "LocalAuthListCtrlr.Entries", Kind.INTEGER, 100_000, "tokens it may hold", "", 0, 1_000_000, writable=False
+    )
+    yield Setting(
+        "LocalAuthListCtrlr.ItemsPerMessage", Kind.INTEGER, 1000, "tokens per message", "", 1, 10_000, writable=False
+    )
     yield Setting("ReservationCtrlr.Enabled", Kind.BOOLEAN, True, "take reservations")
     yield Setting(
         "ReservationCtrlr.NonEvseSpecific",

@@ -35,6 +35,8 @@ class Site:
     """Authorised at a common reader and not at an EVSE yet, oldest first."""
     reservations: dict[int, Reservation] = field(default_factory=dict)
     """By number."""
+    list_conflicts: set[str] = field(default_factory=set)
+    """Keys of tokens on which the local list and the network disagree."""
     faults: dict[FaultCode, FaultReport] = field(default_factory=dict)
     """Faults that concern no single EVSE."""
     resetting: ResetKind | None = None

@@ -43,6 +43,7 @@ from agent.station.commands import (
 from agent.station.effects import Effect
 from agent.station.evse import Evse
 from agent.station.indications import Indications
+from agent.station.local_list import ListAnswer, ListStore, ListUpdate, MemoryStore
 from agent.station.metering import Metering
 from agent.station.permits import Permits
 from agent.station.readers import Readers
@@ -63,16 +64,26 @@ SHORTEST_WAIT_S = 0.01
 
 
 class Station:
-    """``kept`` holds the documents of the Keep tables as the journal has them: table → key → value."""
+    """``kept`` holds the documents of the Keep tables as the journal has them: table → key → value.
+
+    ``local_list`` is where the local authorisation list is looked up and changed: too long to be kept in memory, it is
+    the one thing that is read and written within a step. None: one in memory.
+    """
 
     def __init__(
-        self, config: Config, settings: Settings, kept: Mapping[str, Mapping[str, Any]], moment: Moment
+        self,
+        config: Config,
+        settings: Settings,
+        kept: Mapping[str, Mapping[str, Any]],
+        moment: Moment,
+        local_list: ListStore | None = None,
     ) -> None:
         evses = {evse.id: Evse(evse.id, evse) for evse in config.evses}
         self._site = Site(config, settings, moment, evses, control_lost_at=moment.monotonic_s)
         self._metering = Metering(self._site)
         self._transactions = Transactions(self._site, self._metering, kept)
-        self._authorisation = Authorisation(self._site, kept)
+        store = MemoryStore() if local_list is None else local_list
+        self._authorisation = Authorisation(self._site, kept, store)
         self._reservations = Reservations(self._site, kept)
         self._readers = Readers(self._site, self._authorisation, self._transactions)
         self._availability = Availability(self._site, self._transactions, kept)
@@ -208,6 +219,16 @@ class Station:
             if place.session.phase is Phase.WAITING:
                 place.session = None
         return done, self._settle()
+
+    def local_list_version(self, moment: Moment) -> int:
+        """0: it is empty; -1: none is used."""
+        self._site.moment = moment
+        return self._authorisation.list.version
+
+    def update_local_list(self, update: ListUpdate, moment: Moment) -> tuple[ListAnswer, list[Effect]]:
+        """Change the local list in its store: all of it, durably, or nothing. May raise what the store raises."""
+        self._site.moment = moment
+        return self._authorisation.update_list(update), self._settle()
 
     def reserve(self, reservation: Reservation, moment: Moment) -> tuple[ReservationAnswer, list[Effect]]:
         """Keep an EVSE (0: any one) for a token until a time."""

@@ -214,6 +214,8 @@ class Statuses:
         if error == "NoError" and site.books.code:
             error, info, vendor = site.books.error, site.books.text, site.books.code
         status = ConnectorStatus.AVAILABLE
+        if error == "NoError" and site.list_conflicts:
+            error, info = "LocalListConflict", f"list and network disagree on {len(site.list_conflicts)} tokens"
         if self._control_gone:
             status, error = ConnectorStatus.FAULTED, "InternalError"
             info, vendor = "the control process does not answer", "control_lost"

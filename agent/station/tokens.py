@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
+
+log = logging.getLogger(__name__)
 
 
 class TokenStatus(Enum):
@@ -41,3 +46,23 @@ class TokenInfo:
     status: TokenStatus
     group: str = ""
     expires_utc_s: float | None = None
+
+
+def status_at(info: TokenInfo, utc_s: float) -> TokenStatus:
+    """What an answer is worth at a time: past its date an accepted token is an expired one."""
+    if info.status is TokenStatus.ACCEPTED and info.expires_utc_s is not None and info.expires_utc_s <= utc_s:
+        return TokenStatus.EXPIRED
+    return info.status
+
+
+def info_of(document: Mapping[str, Any] | None) -> TokenInfo | None:
+    """Read an answer that was kept; None when there is none, or it cannot be read."""
+    if document is None:
+        return None
+    try:
+        expires = document.get("expires_utc_s")
+        status, group = TokenStatus(document["status"]), str(document.get("group", ""))
+        return TokenInfo(status, group, None if expires is None else float(expires))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        log.warning("a kept token cannot be read and is forgotten")
+        return None

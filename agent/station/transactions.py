@@ -14,7 +14,8 @@ from agent.station.ending import METER_WAIT_S, Ending
 from agent.station.evse import Evse
 from agent.station.metering import Metering
 from agent.station.reservations import obstacle, take
-from agent.station.session import Phase, Session
+from agent.station.roaming import cap_wake, used_up
+from agent.station.session import Cap, Phase, Session
 from agent.station.site import Site, earliest
 from agent.station.stopping import fault_that_ends, reason_of
 from agent.station.tokens import Token, TokenInfo, TokenStatus
@@ -124,11 +125,12 @@ class Transactions:
         trigger: StartTrigger,
         remote_start_id: int | None = None,
         profile: dict[str, Any] | None = None,
+        cap: Cap | None = None,
     ) -> None:
         """Somebody may charge: at this EVSE, or (None) at the one that is plugged next."""
         site = self._site
         session = Session(Phase.WAITING, token, trigger, site.moment.stamp(), site.next_order(), group, remote_start_id)
-        session.profile = profile
+        session.profile, session.cap = profile, cap
         if evse is None:
             site.waiting.append(session)
         else:
@@ -158,6 +160,8 @@ class Transactions:
             if session is None or session.transaction != transaction:
                 continue
             session.group = info.group or session.group
+            if info.status is TokenStatus.ACCEPTED:
+                session.cap = None
             if info.status is TokenStatus.ACCEPTED or evse.running is None:
                 return
             log.warning("EVSE %d: the network refuses token %s: %s", evse.id, session.token.masked, info.status.value)
@@ -299,6 +303,8 @@ class Transactions:
         elif self._replugged(evse, session):
             self._vehicle_gone(evse, session)
             session.left = session.phase is Phase.STOPPING
+        elif session.cap is not None and session.cap.ends and (reached := used_up(site, evse, session)) is not None:
+            self.stop(evse, reached)
         elif session.refused and settings.boolean("TxCtrlr.StopTxOnInvalidId"):
             most_wh = settings.integer("TxCtrlr.MaxEnergyOnInvalidId")
             register_wh = session.register_wh if session.register_wh is not None else session.refused_wh
@@ -397,6 +403,7 @@ class Transactions:
             if session.phase is Phase.WAITING:
                 due += [self._connection_deadline(session), evse.start_by]
             elif session.phase is Phase.RUNNING:
+                due.append(cap_wake(site, session))
                 due.append(site.now + max(0.0, SAVE_S - abs(site.moment.utc_s - session.saved_utc_s)))
             elif session.phase is Phase.STOPPING:
                 due.append(self._ending.deadline(evse, session))

@@ -209,8 +209,8 @@ def test_an_older_file_is_backed_up_and_raised(path):
     assert len(journal.pending(9)) == 3
     assert journal._db.execute("SELECT sum(priority) FROM record").fetchone() == (0,)
     journal.close()
-    backup = sqlite3.connect(path.with_name("journal.db.v2.backup"))
-    assert backup.execute("PRAGMA user_version").fetchone() == (2,)
+    backup = sqlite3.connect(path.with_name(f"journal.db.v{len(MIGRATIONS)}.backup"))
+    assert backup.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
     assert backup.execute("SELECT count(*) FROM record").fetchone() == (3,)
     backup.close()
 

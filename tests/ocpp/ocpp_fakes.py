@@ -32,6 +32,7 @@ from agent.station.commands import (
     StatusReport,
     UnlockAnswer,
 )
+from agent.station.local_list import ListAnswer, ListUpdate
 from agent.station.settings import SettingError, Settings
 from agent.station.tokens import TokenInfo
 
@@ -206,6 +207,14 @@ class FakeStation:
 
     def told(self, name: str) -> list[tuple[Any, ...]]:
         return [entry[1:] for entry in self.log if entry[0] == name]
+
+    def local_list_version(self) -> int:
+        self._note("local_list_version")
+        return 0
+
+    def update_local_list(self, update: ListUpdate) -> ListAnswer:
+        self._note("update_local_list", update)
+        return ListAnswer.ACCEPTED if self.answer else ListAnswer.FAILED
 
     def reserve(self, reservation: Reservation) -> ReservationAnswer:
         self._note("reserve", reservation)

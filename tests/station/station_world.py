@@ -37,6 +37,7 @@ from agent.station.effects import (
     Restart,
     Send,
 )
+from agent.station.local_list import MemoryStore
 from agent.station.settings import Settings
 from agent.station.station import Station
 from agent.station.tokens import TokenInfo, TokenStatus
@@ -172,9 +173,10 @@ class World:
         self.now = 1000.0
         self.utc_offset = UTC_0
         self.boot = "b1"
-        tables = ("session", "availability", "setting", "token", "local_list", "reservation", "station")
+        tables = ("session", "availability", "setting", "token", "reservation", "station")
         tables = (*tables, "charging_profile")
         self.kept = {table: {} for table in tables}
+        self.local_list = MemoryStore()
         self.records = []
         self.stamps = []
         self.log = []
@@ -204,7 +206,7 @@ class World:
         settings = Settings()
         for name, text in {**self.setting_texts, **self.kept["setting"]}.items():
             settings.set(name, text)
-        self.station = Station(self.config, settings, json.loads(json.dumps(self.kept)), self.moment())
+        self.station = Station(self.config, settings, json.loads(json.dumps(self.kept)), self.moment(), self.local_list)
         self.do(self.station.recovered(self.moment()))
         if self.online:
             self.do(self.station.uplink_changed(True, self.moment()))

@@ -82,7 +82,7 @@ def test_a_blocked_card_starts_nothing():
 
 def test_the_list_goes_before_the_cache_and_keeps_tokens_out_of_it():
     world = World(online=False)
-    world.kept["local_list"]["04aa"] = {"status": "Blocked"}
+    world.local_list.change(1, True, [("04aa", "Blocked", "", None)], [], 10)
     world.kept["token"]["04aa"] = {"status": "Accepted", "group": "", "expires_utc_s": None}
     world.kept["token"]["04bb"] = "rubbish"
     world.restart_agent()
@@ -95,7 +95,8 @@ def test_the_list_goes_before_the_cache_and_keeps_tokens_out_of_it():
     world.tap("04AA")
     world.run(5)
     assert len(world.started()) == 1
-    assert world.kept["local_list"]["04aa"] == {"status": "Blocked"}
+    assert world.kept["token"]["04aa"]["status"] == "Accepted", "the cache was not asked and not changed"
+    assert (world.reports[0].error, world.reports[0].status.value) == ("LocalListConflict", "Available")
 
 
 def test_offline_the_cache_remembers_what_the_network_said():

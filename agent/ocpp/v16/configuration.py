@@ -20,7 +20,7 @@ MAX_KEYS = 100
 MAX_VALUE = 500
 """CiString500Type (§6.7, §7.30)."""
 
-FEATURE_PROFILES = ("Core", "Reservation", "SmartCharging", "RemoteTrigger")
+FEATURE_PROFILES = ("Core", "LocalAuthListManagement", "Reservation", "SmartCharging", "RemoteTrigger")
 
 MAX_ORGANISATION = 64
 """X.520 ub-organization-name."""
@@ -97,6 +97,8 @@ _VIEWS: Mapping[str, str] = {
     "ConnectorPhaseRotation": "ElectricalFeed.PhaseRotation",
     "CpoName": "SecurityCtrlr.OrganizationName",
     "HeartbeatInterval": "OCPPCommCtrlr.HeartbeatInterval",
+    "LocalAuthListEnabled": "LocalAuthListCtrlr.Enabled",
+    "LocalAuthListMaxLength": "LocalAuthListCtrlr.Entries",
     "LocalAuthorizeOffline": "AuthCtrlr.LocalAuthorizeOffline",
     "LocalPreAuthorize": "AuthCtrlr.LocalPreAuthorize",
     "MaxEnergyOnInvalidId": "TxCtrlr.MaxEnergyOnInvalidId",
@@ -108,6 +110,7 @@ _VIEWS: Mapping[str, str] = {
     "ReservationEnabled": "ReservationCtrlr.Enabled",
     "ReserveConnectorZeroSupported": "ReservationCtrlr.NonEvseSpecific",
     "ResetRetries": "OCPPCommCtrlr.ResetRetries",
+    "SendLocalListMaxLength": "LocalAuthListCtrlr.ItemsPerMessage",
     "StationMaxCurrent": "ChargingStation.MaxCurrent",
     "StopTransactionOnEVSideDisconnect": "TxCtrlr.StopTxOnEVSideDisconnect",
     "StopTransactionOnInvalidId": "TxCtrlr.StopTxOnInvalidId",

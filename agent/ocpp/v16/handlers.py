@@ -8,6 +8,7 @@ from typing import Any
 from agent.ocpp.ports import JournalPort, StationPort
 from agent.ocpp.v16.configuration import Configuration
 from agent.ocpp.v16.data_transfer import DataTransfers
+from agent.ocpp.v16.local_list import LocalList16
 from agent.ocpp.v16.reservation import Reservation16
 from agent.ocpp.v16.smart_charging import SmartCharging16
 from agent.ocpp.v16.times import carries
@@ -56,6 +57,7 @@ class Handlers:
             "Reset": self._reset,
             "UnlockConnector": self._unlock,
             **self._smart_charging.by_action,
+            **LocalList16(station).by_action,
             **Reservation16(station, registered).by_action,
             **self.triggers.by_action,
             **self.data_transfers.by_action,

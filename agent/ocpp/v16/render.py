@@ -27,6 +27,7 @@ UNKNOWN_TRANSACTION = -1
 STOP_REASONS: Mapping[StopReason, str] = {
     StopReason.DE_AUTHORIZED: "DeAuthorized",
     StopReason.EMERGENCY_STOP: "EmergencyStop",
+    StopReason.ENERGY_LIMIT_REACHED: "Other",
     StopReason.EV_DISCONNECTED: "EVDisconnected",
     StopReason.GROUND_FAULT: "Other",
     StopReason.IMMEDIATE_RESET: "HardReset",
@@ -37,6 +38,7 @@ STOP_REASONS: Mapping[StopReason, str] = {
     StopReason.REBOOT: "Reboot",
     StopReason.REMOTE: "Remote",
     StopReason.SCHEDULED_RESET: "SoftReset",
+    StopReason.TIME_LIMIT_REACHED: "Other",
     StopReason.TIMEOUT: "Other",
     StopReason.UNLOCK_COMMAND: "UnlockCommand",
 }
