@@ -244,7 +244,7 @@ class Networks:
         self._no_other_trial()
         wanted, within_s, wait_s = self._read_move(request)
         _check_prerequisites(wanted, has_root or wanted.ca_file is not None, has_certificate)
-        if wanted == self.settled():
+        if wanted.route == self.settled().route:
             raise ProposalError("this is the network that is in use")
         self._propose(Trial(TrialKind.MOVE, _with_spare(wanted), within_s, wait_s))
 
@@ -291,7 +291,7 @@ class Networks:
             # Unless it is said to be the same one, a new network's operator knows nothing of our numbers.
             request.get("operator", f"{url} {identity}"),
         )
-        within_s = _bounded("provenWithin", request.get("provenWithin", DEFAULT_PROOF_S), 10, 86_400)
+        within_s = _bounded("provenWithin", request.get("provenWithin", DEFAULT_PROOF_S), 1, 86_400)
         wait_s = _bounded("waitForSessions", request.get("waitForSessions", DEFAULT_WAIT_S), 0, 7 * 86_400)
         return wanted, within_s, wait_s
 
