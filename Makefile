@@ -38,8 +38,11 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 demo: $(STAMP) ## a simulated charger, two drivers, a lost uplink, and a ledger that must agree to the Wh
 	@$(PY) -m simulators.demo
 
-test: $(STAMP) ## run all tests
-	@$(PY) -m pytest
+# Most tests wait for processes and wires, so several of them share a core well.
+JOBS ?= 4
+
+test: $(STAMP) ## run all tests, JOBS at a time
+	@$(PY) -m pytest --numprocesses $(JOBS) --dist worksteal
 
 bench: $(STAMP) ## measure reaction, start-up, memory, CPU and journal; a table and build/bench.json
 	@mkdir -p build
