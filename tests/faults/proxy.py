@@ -43,7 +43,9 @@ async def charge(place: Place, evse: int, token: str, online: bool, long_s: floa
     await place.end(evse, token, first)
 
 
-async def half_open(place: ProxiedPlace, progress: Progress, way: str, link: Link, rounds: int = 1) -> int:
+async def half_open(
+    place: ProxiedPlace, progress: Progress, way: str, link: Link, rounds: int = 1, busy_s: float = BUSY_S
+) -> int:
     """One way of the link dies while a charge ends and another begins."""
     worst_s = 0.0
     for _ in range(rounds):
@@ -51,12 +53,12 @@ async def half_open(place: ProxiedPlace, progress: Progress, way: str, link: Lin
         first = await place.begin(1, ANNA, online=True)
         at = place.now()
         getattr(place.proxy, way).set(link)
-        noticed = asyncio.create_task(place.dropped_since(at, NOTICED_S + BUSY_S))
+        noticed = asyncio.create_task(place.dropped_since(at, NOTICED_S + busy_s))
         await place.end(1, ANNA, first)
         second = await place.begin(2, BEN, online=False)
         took_s = await noticed
         if took_s is None:
-            raise UnnoticedError(f"{way} {link.value}: not noticed within {NOTICED_S + BUSY_S:g} s")
+            raise UnnoticedError(f"{way} {link.value}: not noticed within {NOTICED_S + busy_s:g} s")
         worst_s = max(worst_s, took_s)
         place.proxy.heal()
         await place.wait_online()
@@ -218,7 +220,7 @@ def _short(directory: Path, progress: Progress) -> Outcome:
 
 
 def _control(directory: Path, progress: Progress) -> Outcome:
-    scene = functools.partial(half_open, way="down", link=Link.SWALLOW)
+    scene = functools.partial(half_open, way="down", link=Link.SWALLOW, busy_s=2.0)
     return asyncio.run(guarded(lambda: _site(directory, "down-swallow", scene, progress, "watch")))
 
 
