@@ -151,8 +151,8 @@ def _full(directory: Path, progress: Progress) -> Outcome:
 def _short(directory: Path, progress: Progress) -> Outcome:
     async def run() -> Outcome:
         jobs = [
-            functools.partial(_season, QuickPlace(directory / f"site{seed}"), QUICK, 5, seed, progress)
-            for seed in range(3)
+            functools.partial(_season, QuickPlace(directory / f"site{seed}"), QUICK, 4, seed, progress)
+            for seed in range(2)
         ]
         return await together(jobs, 3, progress)
 
