@@ -150,7 +150,7 @@ def document(
         },
         "uplink": {
             "state": report.state.value,
-            "url": config.ocpp.url,
+            "url": report.url or config.ocpp.url,
             "since": moment(report.since_utc_s),
             "last_error": report.last_error,
             "queue": {

@@ -45,6 +45,8 @@ class UplinkReport:
     state: UplinkState
     since_utc_s: float
     last_error: str = ""
+    url: str = ""
+    """Of the network in use, which need not be the configured one (``agent.ocpp.networks``)."""
 
 
 class StationPort(Protocol):

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
@@ -160,7 +161,7 @@ class Tunnel:
     def report(self) -> UplinkReport:
         """How the uplink does."""
         self._note_state()
-        return self._report
+        return replace(self._report, url=self._networks.settled().address) if self._networks.known else self._report
 
     def authorise(self, request: int, token: Token) -> None:
         """Ask the network about a token; the answer comes by ``StationPort.authorisation_answered``, never at once."""

@@ -268,7 +268,7 @@ def test_the_document_joins_its_parts() -> None:
         station=SimpleNamespace(vendor="Nord", model="X"),
         ocpp=SimpleNamespace(url="ws://h"),
     )
-    report: Any = SimpleNamespace(state=SimpleNamespace(value="pending"), since_utc_s=0.0, last_error="no")
+    report: Any = SimpleNamespace(state=SimpleNamespace(value="pending"), since_utc_s=0.0, last_error="no", url="")
     figures: Any = SimpleNamespace(pending=3, parked=1, oldest_utc_s=1.5)
     now: Any = SimpleNamespace(synced=False, utc_s=2.0)
     made = document(config, report, figures, "", now, [])

@@ -97,7 +97,7 @@ async def test_what_is_not_told_yet_follows_to_the_new_network(rig: Rig) -> None
         await first.wait_disconnected(ID)
         # On the way: the old session ends, a whole one comes and goes, all without any network.
         rig.hardware.unplug(1)
-        await rig._until(lambda: not rig.hardware.outlets[1].plugged)
+        await rig.until(lambda: not rig.hardware.outlets[1].plugged)
         rig.hardware.plug(1)
         await asyncio.sleep(0.1)
         await other.listen()
@@ -113,7 +113,7 @@ async def test_what_is_not_told_yet_follows_to_the_new_network(rig: Rig) -> None
         assert totals(first) == (1, 1)
         app = rig.app
         assert app is not None
-        await rig._until(lambda: app.status()["queue"]["pending"] == 0)
+        await rig.until(lambda: app.status()["uplink"]["queue"]["pending"] == 0)
 
 
 @case()
@@ -127,7 +127,7 @@ async def test_a_move_that_fails_rolls_back_and_nothing_is_lost(rig: Rig) -> Non
         # A driver comes by in the middle of it.
         rig.hardware.plug(1)
         await first.wait_for("BootNotification", count=2)
-        await rig._until(rig._online)
+        await rig.until(rig._online)
         rig.mark()
         rig.hardware.tap("CARD")
         await rig.expect("StartTransaction")
@@ -157,7 +157,7 @@ async def test_a_power_cut_in_the_middle_does_not_end_the_trial_nor_prolong_it_f
         await rig.stop_agent()
         await rig.start_agent(wait=False)
         await first.wait_for("BootNotification", count=2)
-        await rig._until(rig._online)
+        await rig.until(rig._online)
         assert (await state(rig))["last"]["reason"] == "not proved in 3 starts of the agent"
 
 
@@ -222,5 +222,5 @@ async def test_the_next_network_of_the_list_when_the_first_is_gone(rig: Rig) -> 
         assert stop.payload["transactionId"] > 0
         await other.stop_listening()
         await rig.csms.listen()
-        await rig._until(rig._online)
+        await rig.until(rig._online)
         await rig.csms.wait_for("BootNotification", count=2)

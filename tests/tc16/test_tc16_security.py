@@ -35,8 +35,8 @@ def ocpp(rig: Rig, **options: Any) -> None:
 async def handshake(rig: Rig, number: int) -> Handshake:
     """Wait for the charge point's ``number``th way in, and for what it tells then."""
     entries = rig.csms.access.handshakes
-    await rig._until(lambda: len(entries) >= number)
-    await rig._until(rig._online)
+    await rig.until(lambda: len(entries) >= number)
+    await rig.until(rig._online)
     return entries[number - 1]
 
 
@@ -259,7 +259,7 @@ async def test_tc_078_an_invalid_certificate_of_the_network(rig: Rig) -> None:
     assert app is not None
     for endpoint, words in zip(bad, ("self-signed|unable to get", "expired", "not valid for"), strict=True):
         await rig.csms.listen_tls(endpoint)
-        await rig._until(lambda words=words: any(w in app.status()["uplink"]["last_error"] for w in words.split("|")))
+        await rig.until(lambda words=words: any(w in app.status()["uplink"]["last_error"] for w in words.split("|")))
     assert rig.csms.access.handshakes == []
     await rig.csms.listen_tls(Tls(*authority.server(place(rig))))
     await rig.ready(after=0)
@@ -312,7 +312,7 @@ async def test_tc_085_basic_authentication(rig: Rig) -> None:
     rig.csms.access.passwords[ID] = b"something-else-entirely"
     ocpp(rig, password=password)
     await rig.start_agent(wait=False)
-    await rig._until(lambda: rig.csms.access.refused >= 2)
+    await rig.until(lambda: rig.csms.access.refused >= 2)
     rig.csms.access.passwords[ID] = password.encode()
     await rig.ready(after=0)
     header = rig.csms.access.handshakes[0].password
@@ -390,7 +390,7 @@ def test_tc_086_weak_tls_is_refused(tmp_path: Path, options: dict[str, Any], eve
         with WeakServer(urlsplit(rig.config.ocpp.tls_url).port or 0, weak.context()):
             await rig.start_agent(wait=False)
             log = place(rig) / "security" / "security.log"
-            await rig._until(lambda: log.exists() and f"InvalidTLS{event}" in log.read_text())
+            await rig.until(lambda: log.exists() and f"InvalidTLS{event}" in log.read_text())
         assert rig.csms.access.handshakes == []
         await rig.csms.listen_tls(Tls(*authority.server(place(rig))))
         await rig.ready(after=0)
