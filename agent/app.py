@@ -20,6 +20,7 @@ from typing import Any
 from agent import __version__, config
 from agent.bookkeeper import Bookkeeper
 from agent.clock import Clock
+from agent.filework import FileWork
 from agent.journal.journal import Journal, JournalError
 from agent.link.client import ControlLink
 from agent.link.messages import Permit, ToAgent, ToControl, Welcome
@@ -27,7 +28,7 @@ from agent.local.books import methods as books_methods
 from agent.local.server import LocalApiError, LocalServer
 from agent.local.service import service_methods
 from agent.local.status import StatusDocument
-from agent.ocpp.ports import UplinkReport
+from agent.ocpp.ports import UplinkReport, UplinkState
 from agent.ocpp.tunnel import Tunnel
 from agent.ocpp.v16.configuration import initial_settings
 from agent.security.events import SecurityEvent
@@ -105,7 +106,16 @@ class App:
         )
         self._link = ControlLink(configuration.link_path, self._from_control, self._control_lost)
         self._security = Security(configuration.paths.state_dir / "security", self._journal, self._clock)
-        self._tunnel = Tunnel(configuration, self._journal, self._settings, self, self._clock, self._security)
+        self._files = FileWork(configuration, self._journal, self._settings, self._clock, self._security, self)
+        self._tunnel = Tunnel(
+            configuration,
+            self._journal,
+            self._settings,
+            self,
+            self._clock,
+            self._security,
+            self._files.surroundings,
+        )
         service = service_methods([evse.id for evse in configuration.evses], self._to_control)
         self._local = LocalServer(
             configuration.api_path, self, {**service, **books_methods(self._journal, self._tunnel.wake)}
@@ -128,6 +138,7 @@ class App:
             loop.add_signal_handler(number, self._leave, 0)
         self.carry_out(self._station.recovered(self._clock.now()))
         self._security.started(f"evse-agent {__version__}")
+        self._files.start()
         self._link.start()
         await self._local.start()
         tunnel = asyncio.create_task(self._tunnel.run(), name="tunnel")
@@ -145,6 +156,7 @@ class App:
                 timer.cancel()
         tunnel.cancel()
         await asyncio.gather(tunnel, return_exceptions=True)
+        await self._files.close()
         await self._local.close()
         self._link.close()
         self._keeper.write([], last=True)
@@ -178,6 +190,7 @@ class App:
             self._perform(effect)
         self._set_timer()
         self._tell_books()
+        self._files.updates.stirred()
 
     def _write(self, entries: list[Record | Keep]) -> None:
         if self._keeper.write(entries):
@@ -354,6 +367,21 @@ class App:
                 self._clock_unwritten = False
             # Charging schedules lie in wall time: what they allow may differ now.
             self.carry_out(self._station.timer(self._clock.now()))
+
+    # ---- for files and updates ------------------------------------------------------------------------------
+
+    def busy(self) -> bool:
+        return self._station.in_transaction
+
+    def healthy(self) -> bool:
+        online = not self._config.ocpp.url or self._tunnel.report().state is UplinkState.ACCEPTED
+        return self._link.connected and online
+
+    def hold_back(self, on: bool) -> None:
+        self.carry_out(self._station.hold_back(on, self._clock.now()))
+
+    def restart(self) -> None:
+        self._leave(EXIT_RESTART)
 
     # ---- status source, for the local API --------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from agent.clock import Clock
 from agent.config.schema import Config
+from agent.files.notices import NoticeLine
+from agent.files.uploads import Uploads
 from agent.journal.events import SampledValue
 from agent.ocpp.networks import Networks
 from agent.ocpp.ports import JournalPort, StationPort, UplinkState
@@ -16,6 +18,7 @@ from agent.security.security import Security
 from agent.station.commands import StatusReport
 from agent.station.settings import Settings
 from agent.station.tokens import Token
+from agent.update.service import Updates
 
 VERSIONS = {"ocpp1.6": "agent.ocpp.v16.session"}
 """Sub-protocols that we speak, most wanted first, and where. Only the version agreed on is ever imported."""
@@ -30,6 +33,15 @@ class SecuritySurroundings:
     clock: Clock
     connect_anew: Callable[[], None]
     """Close the connection in good order, what is queued included, and open it with what has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSurroundings:
+    """What a session needs where firmware, diagnostics and logs are offered."""
+
+    notices: NoticeLine
+    updates: Updates
+    uploads: Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,7 @@ class Surroundings:
     registered: Callable[[], None] = lambda: None
     """Call when the network has accepted the registration, before anything else is told to it."""
     security: SecuritySurroundings | None = None
+    files: FileSurroundings | None = None
 
 
 class Session(Protocol):

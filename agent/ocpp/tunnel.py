@@ -36,7 +36,7 @@ from agent.ocpp.network_profile import NetworkProfile
 from agent.ocpp.networks import Networks, TrialKind, Verdict
 from agent.ocpp.ports import JournalPort, StationPort, UplinkReport, UplinkState
 from agent.ocpp.quiet import QuietLog
-from agent.ocpp.session import VERSIONS, SecuritySurroundings, Session, Surroundings, new_session
+from agent.ocpp.session import VERSIONS, FileSurroundings, SecuritySurroundings, Session, Surroundings, new_session
 from agent.security.events import SecurityEvent
 from agent.security.security import Security
 from agent.station.commands import StatusReport
@@ -81,6 +81,7 @@ class Tunnel:
         station: StationPort,
         clock: Clock,
         security: Security | None = None,
+        files: FileSurroundings | None = None,
     ) -> None:
         """Without ``security`` nothing can be changed remotely, and there are no certificates but configured roots."""
         self._config = config
@@ -103,6 +104,7 @@ class Tunnel:
             self._stirred,
             self._registered,
             None if security is None else SecuritySurroundings(security, self._networks, clock, self._connect_anew),
+            files,
         )
         self._anew = False
         self._settings = settings
@@ -125,6 +127,8 @@ class Tunnel:
         self._report = UplinkReport(self._phase, clock.now().utc_s)
         self._quiet = QuietLog(LOGGER)
         settings.on_change(self._setting_changed)
+        if files is not None:
+            files.notices.stirred = self._stirred
         if security is not None:
             security.on_event(self._security_event)
 

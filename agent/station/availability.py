@@ -46,7 +46,7 @@ class Availability:
         for key, document in kept.get("availability", {}).items():
             evse = site.evses.get(int(key)) if key.isdecimal() else None
             if evse is not None and isinstance(document, Mapping):
-                evse.operative = document.get("operative") is not False
+                evse.wanted_operative = document.get("operative") is not False
 
     # ---- availability -------------------------------------------------------------------------------------------
 
@@ -57,12 +57,17 @@ class Availability:
             return AvailabilityAnswer.REJECTED
         chosen = [site.evses[number]] if number else list(site.evses.values())
         for evse in chosen:
-            if evse.operative is not operative:
-                evse.operative = operative
+            if evse.wanted_operative is not operative:
+                evse.wanted_operative = operative
                 site.keep("availability", str(evse.id), None if operative else {"operative": False})
         if not operative and any(evse.in_transaction for evse in chosen):
             return AvailabilityAnswer.SCHEDULED
         return AvailabilityAnswer.ACCEPTED
+
+    def hold_back(self, on: bool) -> None:
+        """Take every EVSE that is free, or becomes free, out of service; or give all back (OCPP 1.6 §5.19)."""
+        for evse in self._site.evses.values():
+            evse.held_back = on
 
     # ---- unlock -------------------------------------------------------------------------------------------------
 

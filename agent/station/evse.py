@@ -33,8 +33,10 @@ class Evse:
     register_wh: float | None = None
     """Last good register ever heard, also from before a restart."""
     faults: dict[FaultCode, FaultReport] = field(default_factory=dict)
-    operative: bool = True
-    """As wanted. A running transaction is let finish first."""
+    wanted_operative: bool = True
+    """As the operator wants it. A running transaction is let finish first."""
+    held_back: bool = False
+    """Out of service for a while whatever the operator wants: new software is about to be installed."""
     session: Session | None = None
 
     # What was told to control, so that only changes go out.
@@ -80,6 +82,11 @@ class Evse:
     @property
     def in_transaction(self) -> bool:
         return self.session is not None and self.session.phase in (Phase.RUNNING, Phase.STOPPING)
+
+    @property
+    def operative(self) -> bool:
+        """Somebody could begin here, as far as the operator and an update are concerned."""
+        return self.wanted_operative and not self.held_back
 
     @property
     def in_service(self) -> bool:

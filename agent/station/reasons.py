@@ -62,7 +62,9 @@ def reasons(evse: Evse, site: Site, limit_a: float, asking: bool, control_gone: 
         ]
     if Hold.EMERGENCY_STOP in evse.holds and not any(reason.code == "fault:emergency_stop" for reason in found):
         found.append(Reason("emergency_stop", "the emergency stop is pressed", "release it when it is safe"))
-    if not evse.in_service:
+    if evse.held_back and not evse.in_transaction:
+        found.append(Reason("updating", "new software is being installed", "wait some minutes"))
+    elif not evse.in_service:
         found.append(Reason("inoperative", "out of service by the operator", "the operator puts it into service"))
     if site.resetting is not None:
         found.append(Reason("resetting", "the station is about to restart", "wait a minute"))

@@ -99,6 +99,14 @@ def _declare() -> Iterable[Setting]:
     yield Setting("OCPPCommCtrlr.MessageAttempts", Kind.INTEGER, 3, "tries per transaction message", "", 1, 100)
     yield Setting("OCPPCommCtrlr.MessageAttemptInterval", Kind.INTEGER, 60, "wait grows by this", "s", 0, 86_400)
     yield Setting("OCPPCommCtrlr.WebSocketPingInterval", Kind.INTEGER, 30, "between pings; 0 for none", "s", 0, 86_400)
+    yield Setting(
+        "OCPPCommCtrlr.FileTransferProtocols",
+        Kind.MEMBERS,
+        ("FTP", "FTPS", "HTTP", "HTTPS"),
+        "for firmware, diagnostics and logs",
+        choices=("FTP", "FTPS", "HTTP", "HTTPS"),
+        writable=False,
+    )
     yield Setting("OCPPCommCtrlr.ResetRetries", Kind.INTEGER, 1, "tries of a reset that failed", "", 0, 10)
     yield Setting("ChargingStation.MinimumStatusDuration", Kind.INTEGER, 0, "report only longer states", "s", 0, 3600)
     yield Setting(

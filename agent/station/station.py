@@ -253,6 +253,17 @@ class Station:
         self._site.moment = moment
         return self._availability.change(evse, operative), self._settle()
 
+    def hold_back(self, on: bool, moment: Moment) -> list[Effect]:
+        """Out of service, as far as no transaction runs, while new software waits and goes in; or back into it."""
+        self._site.moment = moment
+        self._availability.hold_back(on)
+        return self._settle()
+
+    @property
+    def in_transaction(self) -> bool:
+        """A transaction is open at some EVSE."""
+        return any(evse.in_transaction for evse in self._site.evses.values())
+
     def reset(self, kind: ResetKind, moment: Moment) -> tuple[bool, list[Effect]]:
         """Ends with ``Restart(kind)`` when everything is done."""
         self._site.moment = moment

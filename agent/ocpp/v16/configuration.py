@@ -20,7 +20,14 @@ MAX_KEYS = 100
 MAX_VALUE = 500
 """CiString500Type (§6.7, §7.30)."""
 
-FEATURE_PROFILES = ("Core", "LocalAuthListManagement", "Reservation", "SmartCharging", "RemoteTrigger")
+FEATURE_PROFILES = (
+    "Core",
+    "FirmwareManagement",
+    "LocalAuthListManagement",
+    "Reservation",
+    "SmartCharging",
+    "RemoteTrigger",
+)
 
 MAX_ORGANISATION = 64
 """X.520 ub-organization-name."""
@@ -118,6 +125,7 @@ _VIEWS: Mapping[str, str] = {
     "StopTxnSampledData": "SampledDataCtrlr.TxEndedMeasurands",
     "TransactionMessageAttempts": "OCPPCommCtrlr.MessageAttempts",
     "TransactionMessageRetryInterval": "OCPPCommCtrlr.MessageAttemptInterval",
+    "SupportedFileTransferProtocols": "OCPPCommCtrlr.FileTransferProtocols",
     "UnlockConnectorOnEVSideDisconnect": "OCPPCommCtrlr.UnlockOnEVSideDisconnect",
     "WebSocketPingInterval": _PING,
 }

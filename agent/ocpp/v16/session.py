@@ -24,6 +24,7 @@ from agent.ocpp.schema import Schemas
 from agent.ocpp.session import Surroundings
 from agent.ocpp.v16.boot import Boot, boot_notification
 from agent.ocpp.v16.configuration import Configuration
+from agent.ocpp.v16.files import Files16
 from agent.ocpp.v16.handlers import Handlers, Payload
 from agent.ocpp.v16.heartbeat import LONGEST_S, Heartbeat
 from agent.ocpp.v16.refusal import RequestRefusedError
@@ -83,6 +84,10 @@ class Session16:
             self._handlers.triggers.extended["SignChargePointCertificate"] = self._trigger_signing
             for name, transfer in self._security.transfers.items():
                 self._handlers.data_transfers.offer(VENDOR, name, transfer)
+        self._files = self._new_files()
+        if self._files is not None:
+            self._handlers.add(self._files.by_action)
+            self._files.offer_triggers(self._handlers.triggers)
         self._rpc = Rpc(
             Schemas("v16"),
             CODES,
@@ -174,6 +179,8 @@ class Session16:
             times.append(self._delivery.next_wake())
             if self._security is not None:
                 times.append(self._security.next_wake())
+            if self._files is not None:
+                times.append(self._files.next_wake())
         return min((time for time in times if time is not None), default=None)
 
     def authorise(self, request: int, token: Token, now: float) -> None:
@@ -226,6 +233,8 @@ class Session16:
             self._heartbeat.sent(now)
             return self._beating
         if self._rpc.idle and self._security is not None and self._security.offer(now):
+            return True
+        if self._rpc.idle and self._files is not None and self._files.offer(now):
             return True
         return self._rpc.idle and self._deliver(now)
 
@@ -375,6 +384,12 @@ class Session16:
         self._station.start_answered(transaction, info)
 
     # ---- security ----
+
+    def _new_files(self) -> Files16 | None:
+        around = self._around
+        if around.files is None:
+            return None
+        return Files16(around.files, self._call, lambda text: self._quiet.log("files", around.now(), text))
 
     def _new_security(self) -> Security16 | None:
         around = self._around
