@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from agent.security.custody import (
 from agent.security.files import SecretFileError, write_secret
 from agent.security.security import Security
 from agent.security.store import RootUse
+from agent.security.tls import client_context, dates_problem
 from simulators import pki
 
 MOST = 10
@@ -153,3 +155,28 @@ def test_no_text_is_a_certificate(security: Security, text: str) -> None:
     assert not take_certificate(security, text, "Operator", "SN-1", most=10_000)
     answer = install_root(security, RootUse.MANUFACTURER, text, additional_check=False, most=MOST)
     assert answer is InstallAnswer.REJECTED
+
+
+def test_dates_are_judged_by_the_best_clock_there_is() -> None:
+    peer = {"notBefore": "Jan  1 00:00:00 2027 GMT", "notAfter": "Jan  1 00:00:00 2028 GMT"}
+    begin, end = 1_798_761_600.0, 1_830_297_600.0
+    assert dates_problem(peer, begin) == dates_problem(peer, end) == dates_problem(None, 0.0) == ""
+    assert "not valid before" in dates_problem(peer, begin - 1)
+    assert "expired" in dates_problem(peer, end + 1)
+    unset = client_context(None, [], None, check_time=False)
+    assert unset.verify_flags & 0x200000
+    assert not client_context(None, [], None, check_time=True).verify_flags & 0x200000
+    assert unset.check_hostname
+    assert unset.verify_mode is ssl.CERT_REQUIRED
+
+
+def test_only_the_suites_of_the_paper_and_their_modern_kin_are_offered() -> None:
+    names = {suite["name"] for suite in client_context(None, [], None, check_time=True).get_ciphers()}
+    assert {name for name in names if not name.startswith("TLS_")} == {
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "AES128-GCM-SHA256",
+        "AES256-GCM-SHA384",
+    }
