@@ -20,6 +20,9 @@ from agent.journal.events import (
     TransactionEnded,
     TransactionStarted,
 )
+from agent.station.charging.plan import Composite
+from agent.station.charging.profile import Profile, RateUnit
+from agent.station.charging.store import Filter
 from agent.station.commands import (
     AvailabilityAnswer,
     ConnectorStatus,
@@ -34,7 +37,7 @@ from agent.station.commands import (
 )
 from agent.station.local_list import ListAnswer, ListUpdate
 from agent.station.settings import SettingError, Settings
-from agent.station.tokens import TokenInfo
+from agent.station.tokens import Token, TokenInfo
 
 T0 = 1_790_000_000.0
 """2026-09-21."""
@@ -196,6 +199,7 @@ class FakeStation:
     log: list[tuple[Any, ...]] = field(default_factory=list)
     status: dict[int, ConnectorStatus] = field(default_factory=dict)
     answer: bool = True
+    schedule: Composite | None = None
     on: Mapping[str, Any] = field(default_factory=dict)
     """Called when a method of this name is: its argument is the station."""
 
@@ -228,6 +232,9 @@ class FakeStation:
         self._note("present_values")
         return []
 
+    def token_told(self, token: Token, info: TokenInfo) -> None:
+        self._note("token_told", token, info)
+
     def remote_start(self, request: RemoteStart) -> bool:
         self._note("remote_start", request)
         return self.answer
@@ -251,6 +258,18 @@ class FakeStation:
     def clear_cache(self) -> bool:
         self._note("clear_cache")
         return self.answer
+
+    def set_charging_profile(self, evse: int, profile: Profile) -> bool:
+        self._note("set_charging_profile", evse, profile)
+        return self.answer
+
+    def clear_charging_profiles(self, which: Filter) -> bool:
+        self._note("clear_charging_profiles", which)
+        return self.answer
+
+    def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None) -> Composite | None:
+        self._note("composite_schedule", evse, duration_s, unit)
+        return self.schedule
 
     def set_setting(self, name: str, text: str) -> SettingAnswer:
         self._note("set_setting", name, text)
