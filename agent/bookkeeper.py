@@ -63,6 +63,7 @@ class Bookkeeper:
         if self._journal.damaged:
             self._repair()
         if not self._waiting:
+            self._trouble = self._trouble if self._journal.damaged else ""
             return False
         try:
             if self._trouble:

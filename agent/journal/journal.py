@@ -90,7 +90,19 @@ class Journal:
             except BaseException:
                 journal.close()
                 raise
+        journal._check_flags()
         return journal
+
+    def _check_flags(self) -> None:
+        """A record that left the line has no body. One with a body and the mark lost its place by a flipped bit."""
+        count = self._read(
+            lambda: self._db.execute("SELECT count(*) FROM record WHERE delivered AND body <> ''").fetchone()[0]
+        )
+        if count:
+            self.unreadable += count
+            log.error("journal: %d records were marked as delivered and are not; they are back in the line", count)
+            with self._write():
+                self._db.execute("UPDATE record SET delivered = 0 WHERE delivered AND body <> ''")
 
     def repair(self) -> None:
         """Put the file aside that turned out to be damaged, and go on with what can be read of it."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from agent.journal import carving, wal
 from agent.journal.checksum import checksum
+from agent.journal.old_boots import EARLIEST_PLAUSIBLE_UTC_S
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,12 @@ def salvage(damaged: Path, fresh: sqlite3.Connection) -> int:
                 f"INSERT OR IGNORE INTO boot (id, name) SELECT DISTINCT {column}, 'lost-' || {column} FROM {table} "
                 f"WHERE {column} IS NOT NULL"
             )
+        # What a lost boot's clock was, its own records tell: they were stamped by it.
+        fresh.execute(
+            "UPDATE boot SET offset_s = (SELECT utc_s - monotonic_s FROM record WHERE record.boot = boot.id "
+            "AND utc_s >= ? ORDER BY synced DESC, seq DESC LIMIT 1) WHERE name LIKE 'lost-%' AND offset_s IS NULL",
+            (EARLIEST_PLAUSIBLE_UTC_S,),
+        )
         _drop_delivered(fresh)
         # An older file had no checksums yet.
         fresh.execute("UPDATE document SET crc = journal_crc(tbl, key, value) WHERE crc IS NULL")

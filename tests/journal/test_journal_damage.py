@@ -23,7 +23,7 @@ def event(name):
 
 
 def stamp(at=1.0):
-    return Stamp("b1", at, 1.7e9, synced=True)
+    return Stamp("b1", at, 1.76e9 + at, synced=True)
 
 
 def name(index):
@@ -80,7 +80,7 @@ def test_a_torn_tail_is_no_damage(crashed):
     journal.close()
 
 
-@pytest.mark.parametrize("frame", (0, 5, 15, 21))
+@pytest.mark.parametrize("frame", [0, 5, 15, 21])
 @pytest.mark.parametrize("place", [2, 10, 20, 24 + 500])
 def test_a_flipped_bit_in_the_log_hides_no_later_commit(crashed, frame, place):
     flip(wal.log_of(crashed), 32 + frame * FRAME + place)
@@ -192,7 +192,7 @@ def test_damage_found_while_in_use_is_repaired_without_a_restart(tmp_path):
     journal.close()
 
 
-@pytest.mark.parametrize("stop", (1, 2, 3, 4))
+@pytest.mark.parametrize("stop", [1, 2, 3, 4])
 def test_an_interrupted_rescue_is_finished_by_the_next_opening(crashed, stop, monkeypatch):
     flip(wal.log_of(crashed), 32 + 3 * FRAME + 600)
     steps = 0
@@ -254,4 +254,28 @@ def test_what_was_delivered_does_not_come_back_from_a_damaged_file(crashed):
         file.write(b"\xa5" * PAGE)
     journal = Journal.open(crashed, "b3")
     assert names(journal) == left
+    journal.close()
+
+
+def test_a_lost_boot_keeps_its_records_times(crashed):
+    with closing(sqlite3.connect(crashed)) as database:
+        database.execute("PRAGMA foreign_keys = OFF")
+        database.execute("DELETE FROM boot")
+        database.commit()
+    with crashed.open("r+b") as file:
+        file.write(b"\xa5" * PAGE)
+    journal = Journal.open(crashed, "b1")
+    journal.fix_clock("b1", 1.76e9 + 7000.0)
+    times = [record.utc_s for record in journal.pending(1000)]
+    assert times == [1.76e9 + at for at in range(140)]
+    journal.close()
+
+
+def test_a_flipped_mark_of_delivery_takes_no_record_out_of_the_line(crashed):
+    with closing(sqlite3.connect(crashed)) as database:
+        database.execute("UPDATE record SET delivered = 1 WHERE seq = 7")
+        database.commit()
+    journal = Journal.open(crashed, "b2")
+    assert len(names(journal)) == 140
+    assert journal.unreadable == 1
     journal.close()
