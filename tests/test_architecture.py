@@ -38,6 +38,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "agent.__version__",
     ),
     "agent/local": (
+        "agent.link.messages",
         "agent.station",
         "agent.journal",
         "agent.ocpp.ports",
