@@ -28,7 +28,7 @@ from agent.local.books import methods as books_methods
 from agent.local.server import LocalApiError, LocalServer
 from agent.local.service import service_methods
 from agent.local.status import StatusDocument
-from agent.ocpp.ports import UplinkReport, UplinkState
+from agent.ocpp.ports import DataTransfer, TransferAnswer, UplinkReport, UplinkState
 from agent.ocpp.tunnel import Tunnel
 from agent.ocpp.v16.configuration import initial_settings
 from agent.security.events import SecurityEvent
@@ -62,7 +62,7 @@ from agent.station.effects import (
 from agent.station.local_list import ListAnswer, ListUpdate
 from agent.station.settings import SettingError, Settings
 from agent.station.station import Station
-from agent.station.tokens import TokenInfo
+from agent.station.tokens import Token, TokenInfo
 
 log = logging.getLogger(__name__)
 
@@ -350,6 +350,9 @@ class App:
     def start_answered(self, transaction: str, info: TokenInfo) -> None:
         self.carry_out(self._station.start_answered(transaction, info, self._clock.now()))
 
+    def token_told(self, token: Token, info: TokenInfo) -> None:
+        self.carry_out(self._station.token_told(token, info, self._clock.now()))
+
     def network_time(self, utc_s: float, took_s: float = 0.0) -> None:
         before_s = self._clock.offset_s
         corrected = self._clock.network_time(utc_s, took_s)
@@ -382,6 +385,10 @@ class App:
 
     def restart(self) -> None:
         self._leave(EXIT_RESTART)
+
+    async def data_transfer(self, vendor: str, message: str = "", data: str = "") -> TransferAnswer | None:
+        """Send a vendor's message to the network; None when it is not there or gives no answer."""
+        return await self._tunnel.data_transfer(DataTransfer(vendor, message, data))
 
     # ---- status source, for the local API --------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agent.journal.events import Event, TransactionStarted
+from agent.journal.events import Event, TransactionEnded, TransactionStarted
 from agent.ocpp.aside import WAITS, Aside, Offer
 from agent.ocpp.ports import JournalPort, PendingRecord
 from agent.ocpp.quiet import QuietLog
@@ -78,8 +78,10 @@ class Delivery:
         renderer: Renderer,
         started: Callable[[str, TokenInfo], None],
         overlap: bool = False,
+        token_told: Callable[[str, TokenInfo], None] = lambda _uid, _info: None,
     ) -> None:
-        """``started(transaction, info)`` is called after the network took note of a start.
+        """``started(transaction, info)`` is called after the network took note of a start, ``token_told(uid, info)``
+        when its answer to an end says something of the token that ended it.
 
         ``overlap``: the caller calls ``settle`` once the next message is sent; else each answer is settled at once.
         """
@@ -88,6 +90,7 @@ class Delivery:
         self._settings = settings
         self._renderer = renderer
         self._started = started
+        self._token_told = token_told
         self._aside = Aside(journal)
         self._told = ToldTimes(journal)
         self._batch: deque[PendingRecord] = deque()
@@ -302,6 +305,8 @@ class Delivery:
             self._aside.delivered(record)
             if receipt.info is not None and isinstance(record.event, TransactionStarted):
                 self._started(record.event.transaction, receipt.info)
+            elif receipt.info is not None and isinstance(record.event, TransactionEnded) and record.event.token:
+                self._token_told(record.event.token, receipt.info)
 
     def _failed(self, record: PendingRecord, why: str, now: float) -> None:
         self._doubtful = None

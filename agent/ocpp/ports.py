@@ -24,7 +24,7 @@ from agent.station.commands import (
     UnlockAnswer,
 )
 from agent.station.local_list import ListAnswer, ListUpdate
-from agent.station.tokens import TokenInfo
+from agent.station.tokens import Token, TokenInfo
 
 
 class UplinkState(Enum):
@@ -47,6 +47,19 @@ class UplinkReport:
     last_error: str = ""
     url: str = ""
     """Of the network in use, which need not be the configured one (``agent.ocpp.networks``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataTransfer:
+    """A vendor's own message to the network."""
+
+    vendor: str
+    message: str = ""
+    data: str = ""
+
+
+TransferAnswer = tuple[str, str]
+"""Status (Accepted, Rejected, UnknownVendorId, UnknownMessageId) and data of the answer."""
 
 
 class StationPort(Protocol):
@@ -103,6 +116,9 @@ class StationPort(Protocol):
 
     def start_answered(self, transaction: str, info: TokenInfo) -> None:
         """What the network said of the token when it took note of the start."""
+
+    def token_told(self, token: Token, info: TokenInfo) -> None:
+        """The network has told of a token without being asked about it (in its answer to the end of a transaction)."""
 
     def network_time(self, utc_s: float, took_s: float = 0.0) -> None:
         """The network's clock, in seconds since 1970, read at some time in the last ``took_s`` seconds."""

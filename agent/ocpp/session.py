@@ -13,7 +13,7 @@ from agent.files.notices import NoticeLine
 from agent.files.uploads import Uploads
 from agent.journal.events import SampledValue
 from agent.ocpp.networks import Networks
-from agent.ocpp.ports import JournalPort, StationPort, UplinkState
+from agent.ocpp.ports import DataTransfer, JournalPort, StationPort, TransferAnswer, UplinkState
 from agent.security.security import Security
 from agent.station.commands import StatusReport
 from agent.station.settings import Settings
@@ -103,6 +103,9 @@ class Session(Protocol):
     def authorise(self, request: int, token: Token, now: float) -> None: ...
     def report_status(self, report: StatusReport, now: float) -> None: ...
     def report_meter(self, evse: int, at_utc_s: float, samples: tuple[SampledValue, ...], now: float) -> None: ...
+    def data_transfer(self, transfer: DataTransfer, done: Callable[[TransferAnswer | None], None], now: float) -> None:
+        """Send a vendor's message; ``done`` is called once, with None when there was no answer."""
+
     def journal_grew(self, now: float) -> None: ...
 
 

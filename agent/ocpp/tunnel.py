@@ -34,7 +34,7 @@ from agent.ocpp.connection import (
 from agent.ocpp.frames import masked
 from agent.ocpp.network_profile import NetworkProfile
 from agent.ocpp.networks import Networks, TrialKind, Verdict
-from agent.ocpp.ports import JournalPort, StationPort, UplinkReport, UplinkState
+from agent.ocpp.ports import DataTransfer, JournalPort, StationPort, TransferAnswer, UplinkReport, UplinkState
 from agent.ocpp.quiet import QuietLog
 from agent.ocpp.session import VERSIONS, FileSurroundings, SecuritySurroundings, Session, Surroundings, new_session
 from agent.security.events import SecurityEvent
@@ -182,6 +182,20 @@ class Tunnel:
         if self._session is not None:
             self._session.report_meter(evse, at_utc_s, samples, self._now())
             self._stirred()
+
+    async def data_transfer(self, transfer: DataTransfer) -> TransferAnswer | None:
+        """Send a vendor's message and wait for its answer; None when the network is not there or gives none."""
+        answer: asyncio.Future[TransferAnswer | None] = asyncio.get_running_loop().create_future()
+
+        def done(told: TransferAnswer | None) -> None:
+            if not answer.done():
+                answer.set_result(told)
+
+        if self._session is None:
+            return None
+        self._session.data_transfer(transfer, done, self._now())
+        self._stirred()
+        return await answer
 
     def wake(self) -> None:
         """Something was appended to the journal."""

@@ -55,7 +55,7 @@ from agent.station.site import Site, earliest
 from agent.station.smart_charging import SmartCharging
 from agent.station.snapshot import document
 from agent.station.statuses import CONTROL_GRACE_S, Statuses
-from agent.station.tokens import TokenInfo
+from agent.station.tokens import Token, TokenInfo
 from agent.station.transactions import Transactions
 
 log = logging.getLogger(__name__)
@@ -184,6 +184,12 @@ class Station:
             if evse.session is not None and evse.session.transaction == transaction:
                 self._authorisation.learn(evse.session.token, info)
         self._transactions.start_answered(transaction, info)
+        return self._settle()
+
+    def token_told(self, token: Token, info: TokenInfo, moment: Moment) -> list[Effect]:
+        """The network has told of a token: remember it."""
+        self._site.moment = moment
+        self._authorisation.learn(token, info)
         return self._settle()
 
     def timer(self, moment: Moment) -> list[Effect]:

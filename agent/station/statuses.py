@@ -167,6 +167,8 @@ class Statuses:
             self._follow(evse)
             if evse.observation is None and not self._control_gone:
                 continue  # nothing is known yet
+            if self._in_doubt(evse):
+                continue
             report = self.report(evse)
             if evse.report is not None and _same(evse.report, report):
                 evse.change = None
@@ -180,6 +182,12 @@ class Statuses:
                 evse.report, evse.change = report, None
                 site.emit(ReportStatus(report))
                 self._note_state(evse)
+
+    def _in_doubt(self, evse: Evse) -> bool:
+        """A fault has come or gone, and whether energy stops with it is in control's next observation, which is near:
+        an error with the wrong status beside it helps nobody."""
+        observation = evse.observation
+        return observation is not None and not self._control_gone and set(observation.faults) != evse.faults.keys()
 
     def wake(self) -> float | None:
         site = self._site

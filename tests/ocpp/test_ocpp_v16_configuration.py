@@ -70,7 +70,14 @@ def test_names_are_the_standards_but_for_our_own() -> None:
     standard = {key.value for key in enums.ConfigurationKey}
     # Optional keys of the errata and MaxLength keys that the library does not list.
     ours = {key.name for key in key_table().values()} - standard
-    assert ours <= {"StationMaxCurrent", "ReservationEnabled", "MessageTimeout", "SupportedFeatureProfilesMaxLength", "SupportedFileTransferProtocols"}
+    assert ours <= {
+        "StationMaxCurrent",
+        "ReservationEnabled",
+        "TransactionResumptionTimeout",
+        "MessageTimeout",
+        "SupportedFeatureProfilesMaxLength",
+        "SupportedFileTransferProtocols",
+    }
 
 
 def test_every_setting_in_use_exists_and_takes_its_own_text() -> None:

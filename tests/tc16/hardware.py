@@ -35,6 +35,9 @@ from agent.link.messages import (
 from agent.link.transport import Channel, LinkClosedError, Listener
 
 TICK_S = 0.05
+CLOSE_S = 0.1
+"""From a permit to closed contacts; checks and soft start take real hardware longer."""
+
 NOMINAL_V = 230.0
 TEMPERATURE_C = 31.5
 
@@ -70,6 +73,7 @@ class Outlet:
     stops_at_fault: bool = True
     """False: the faults are told, but energy flows on."""
     permits: list[Permit] = field(default_factory=list)
+    """All since the last withdrawal."""
     stepped_at: float = field(default_factory=time.monotonic)
 
     def step(self) -> None:
@@ -252,11 +256,13 @@ class Hardware:
     def _take(self, message: ToControl) -> None:
         match message:
             case Permit():
-                outlet = self.outlets[message.evse]
-                outlet.permit, outlet.permit_until = message, time.monotonic() + message.lease_s
-                outlet.permits.append(message)
+                self.outlets[message.evse].permits.append(message)
+                wait_s = CLOSE_S if self.outlets[message.evse].permit is None else 0.0
+                asyncio.get_running_loop().call_later(wait_s, self._grant, message)
+                return
             case Withdraw(evse):
                 self.outlets[evse].permit = None
+                self.outlets[evse].permits.clear()
             case SetOperative(evse, operative):
                 self.outlets[evse].operative = operative
             case HoldCable(evse, hold):
@@ -268,6 +274,12 @@ class Hardware:
                 return
         # The agent hears of it in its next step, never within its own.
         asyncio.get_running_loop().call_soon(self._tell, self.outlets[message.evse])
+
+    def _grant(self, permit: Permit) -> None:
+        outlet = self.outlets[permit.evse]
+        if outlet.permits[-1:] == [permit] and outlet.plugged:  # not withdrawn meanwhile, and the vehicle still there
+            outlet.permit, outlet.permit_until = permit, time.monotonic() + permit.lease_s
+            self._tell(outlet)
 
     def _drop(self) -> None:
         if self._channel is not None:

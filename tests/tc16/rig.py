@@ -143,11 +143,11 @@ class Rig:
     async def go_offline(self) -> None:
         """The network goes away, connections and all."""
         await self.csms.stop_listening()
-        await self._until(lambda: not self._online())
+        await self.until(lambda: not self._online())
 
     async def go_online(self) -> None:
         await self.csms.listen()
-        await self._until(self._online)
+        await self.until(self._online)
 
     def _online(self) -> bool:
         assert self.app is not None
@@ -227,10 +227,12 @@ class Rig:
     async def _wait(self, action: str, where: Any = None, *, count: int = 1, after: int = 0) -> list[Any]:
         return await self.csms.wait_for(action, where, count=count, after=after, charge_point=ID, timeout_s=TIMEOUT_S)
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
+    async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(TIMEOUT_S):
             while not condition():  # noqa: ASYNC110 (the agent has no event for what is waited for)
                 await asyncio.sleep(0.01)
+
+    _until = until
 
     # ---- often needed ----
 

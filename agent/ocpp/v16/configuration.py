@@ -125,12 +125,14 @@ _VIEWS: Mapping[str, str] = {
     "StopTxnSampledData": "SampledDataCtrlr.TxEndedMeasurands",
     "TransactionMessageAttempts": "OCPPCommCtrlr.MessageAttempts",
     "TransactionMessageRetryInterval": "OCPPCommCtrlr.MessageAttemptInterval",
+    "TransactionResumptionTimeout": "TxCtrlr.ResumptionTimeout",
     "SupportedFileTransferProtocols": "OCPPCommCtrlr.FileTransferProtocols",
     "UnlockConnectorOnEVSideDisconnect": "OCPPCommCtrlr.UnlockOnEVSideDisconnect",
     "WebSocketPingInterval": _PING,
 }
-"""§9.1 to §9.3, and two of our own: StationMaxCurrent, the operator's limit for the whole station in A per phase, and
-ReservationEnabled, whether reservations are taken."""
+"""§9.1 to §9.3, and three of our own: StationMaxCurrent, the operator's limit for the whole station in A per phase,
+ReservationEnabled, whether reservations are taken, and TransactionResumptionTimeout, how long a power cut (in s) a
+transaction may bridge."""
 
 _LISTS = ("MeterValuesAlignedData", "MeterValuesSampledData", "StopTxnAlignedData", "StopTxnSampledData")
 

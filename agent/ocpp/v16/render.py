@@ -130,6 +130,8 @@ class Renderer16:
 
     def receipt(self, event: Event, payload: Mapping[str, Any]) -> Receipt:
         """Read the answer. Only a start's answer holds something we cannot do without: the transaction's number."""
+        if isinstance(event, TransactionEnded):
+            return Receipt(info=token_info(payload.get("idTagInfo")))
         if not isinstance(event, TransactionStarted):
             return Receipt()
         number = payload.get("transactionId")

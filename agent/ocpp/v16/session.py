@@ -17,7 +17,7 @@ from agent.config.schema import ConnectorType
 from agent.journal.events import SampledValue
 from agent.ocpp.back_off import back_off
 from agent.ocpp.delivery import Delivery
-from agent.ocpp.ports import UplinkState
+from agent.ocpp.ports import DataTransfer, TransferAnswer, UplinkState
 from agent.ocpp.quiet import QuietLog
 from agent.ocpp.rpc import Call, ErrorCodes, InvalidPayloadError, Outcome, Priority, Request, Result, Rpc
 from agent.ocpp.schema import Schemas
@@ -94,7 +94,9 @@ class Session16:
             self._handlers.actions,
             lambda: float(settings.integer("OCPPCommCtrlr.MessageTimeout")),
         )
-        self._delivery = Delivery(surroundings.journal, settings, Renderer16(), self._start_answered, overlap=True)
+        self._delivery = Delivery(
+            surroundings.journal, settings, Renderer16(), self._start_answered, True, self._token_told
+        )
         self._reported: dict[int, tuple[str, ...]] = {}
         self._beating = False
         self._busy = False
@@ -195,6 +197,22 @@ class Session16:
         if rendered is not None and self.state is UplinkState.ACCEPTED:
             message = rendered
             self._step(now, lambda: self._call(message.action, message.payload, Priority.STATUS))
+
+    def data_transfer(self, transfer: DataTransfer, done: Callable[[TransferAnswer | None], None], now: float) -> None:
+        payload = {"vendorId": transfer.vendor}
+        payload |= {"messageId": transfer.message} if transfer.message else {}
+        payload |= {"data": transfer.data} if transfer.data else {}
+
+        def answered(outcome: Outcome, _now: float) -> None:
+            status, data = outcome.payload.get("status"), outcome.payload.get("data", "")
+            done((status, str(data)) if isinstance(status, str) else None)
+
+        def work() -> None:
+            online = self.state is UplinkState.ACCEPTED
+            if not online or not self._call("DataTransfer", payload, Priority.STATUS, answered):
+                done(None)
+
+        self._step(now, work)
 
     def journal_grew(self, now: float) -> None:
         self._delivery.wake()
@@ -379,6 +397,9 @@ class Session16:
         expires_at = now + self._around.settings.integer("OCPPCommCtrlr.MessageTimeout")
         if not self._call("Authorize", {"idTag": token.uid}, Priority.AUTHORISE, done, expires_at):
             self._station.authorisation_answered(request, None)
+
+    def _token_told(self, uid: str, info: TokenInfo) -> None:
+        self._station.token_told(Token(uid), info)
 
     def _start_answered(self, transaction: str, info: TokenInfo) -> None:
         self._station.start_answered(transaction, info)
