@@ -9,10 +9,14 @@ from tests.faults.attack import Attack
 MODULES: tuple[str, ...] = (
     "crash_points",
     "random_kills",
+    "disk",
+    "upgrades",
     "proxy",
     "network",
     "refusal",
     "clock",
+    "volume",
+    "untouchable",
     "cold_boot",
 )
 

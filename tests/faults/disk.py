@@ -221,9 +221,10 @@ def _one_damage(directory: Path, original: Path, truth: list[Event], seed: int) 
         return Outcome(1, transactions, lost=len(truth), notes=(f"{what}: {error}",))
     told: list[Event] = []
     while records := opened.pending(50):
-        for record in records:
-            told.append(record.event)
-            opened.delivered(record.seq)
+        told += [record.event for record in records]
+        with opened.write():
+            for record in records:
+                opened.delivered(record.seq)
     noticed = opened.quarantined is not None or opened.unreadable > 0
     opened.close()
     shutil.rmtree(directory)
