@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from agent.config.schema import JournalFailure
 from agent.journal.events import MeterSampled, TransactionEnded, TransactionStarted
-from agent.journal.journal import Journal, JournalError
+from agent.journal.journal import Journal, JournalError, QueueFigures
 from agent.journal.thinning import Line, Walk, level
 from agent.station.books import Books
 from agent.station.effects import Keep, Record
@@ -50,7 +50,14 @@ class Bookkeeper:
 
     @property
     def waiting(self) -> int:
+        """Entries in memory."""
         return len(self._waiting)
+
+    def figures(self) -> QueueFigures:
+        """How much the network has not got: the journal's figures, and the events that wait in memory."""
+        figures = self._journal.figures()
+        unwritten = sum(isinstance(entry, Record) for entry in self._waiting)
+        return replace(figures, pending=figures.pending + unwritten)
 
     def write(self, entries: Sequence[Entry], *, last: bool = False) -> bool:
         """Make all that waits durable in one commit. True when events were among what was written now.

@@ -92,6 +92,7 @@ def test_nothing_is_forgotten_while_the_disk_refuses(journal, policy):
     assert keeper.withholds("b") == closed
     assert not keeper.withholds("a")
     assert keeper.waiting == 3  # one document, its last state
+    assert keeper.figures().pending == 3  # what waits in memory is not delivered either
     assert keeper.retry_at == time.now + RETRY_S
     disk.broken = False
     assert not keeper.write([ended("b", 10.0)])  # not before its time
