@@ -402,7 +402,7 @@ class App:
         return document(
             self._config,
             report,
-            self._journal.figures(),
+            self._keeper.figures(),
             self._control_instance if self._link.connected else "",
             self._clock.now(),
             self._station.snapshot(self._clock.now()),
