@@ -229,16 +229,21 @@ async def test_tc_012_remote_stop(rig: Rig) -> None:
 # ---- reset -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["013 Hard", "014 Soft"])
-def test_tc_013_and_014_reset_without_a_transaction(kind: str, tmp_path: Any) -> None:
-    @case()
-    async def scenario(rig: Rig) -> None:
-        assert await rig.call("Reset", type=kind.split()[1]) == {"status": "Accepted"}
-        assert await rig.agent_left() == EXIT_RESTART
-        await rig.start_agent()
-        assert rig.sent("StopTransaction") == []
+async def reset(rig: Rig, kind: str) -> None:
+    assert await rig.call("Reset", type=kind) == {"status": "Accepted"}
+    assert await rig.agent_left() == EXIT_RESTART
+    await rig.start_agent()
+    assert rig.sent("StopTransaction") == []
 
-    scenario(tmp_path)
+
+@case()
+async def test_tc_013_hard_reset_without_a_transaction(rig: Rig) -> None:
+    await reset(rig, "Hard")
+
+
+@case()
+async def test_tc_014_soft_reset_without_a_transaction(rig: Rig) -> None:
+    await reset(rig, "Soft")
 
 
 @case()
@@ -321,19 +326,29 @@ async def test_tc_021_change_the_configuration(rig: Rig) -> None:
 # ---- ids that are refused ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", ["1 Invalid", "2 Blocked", "3 Expired"])
-def test_tc_023_1_to_3_start_with_a_refused_id(status: str, tmp_path: Any) -> None:
-    @case()
-    async def scenario(rig: Rig) -> None:
-        rig.token("BAD", status.split()[1])
-        rig.hardware.plug()
-        await rig.status("Preparing")
-        rig.hardware.tap("BAD")
-        await rig.expect("Authorize", idTag="BAD")
-        await rig.silent("StartTransaction")
-        assert rig.hardware.outlets[1].permits == []
+async def refused_card(rig: Rig, status: str) -> None:
+    rig.token("BAD", status)
+    rig.hardware.plug()
+    await rig.status("Preparing")
+    rig.hardware.tap("BAD")
+    await rig.expect("Authorize", idTag="BAD")
+    await rig.silent("StartTransaction")
+    assert rig.hardware.outlets[1].permits == []
 
-    scenario(tmp_path)
+
+@case()
+async def test_tc_023_1_start_with_an_invalid_id(rig: Rig) -> None:
+    await refused_card(rig, "Invalid")
+
+
+@case()
+async def test_tc_023_2_start_with_a_blocked_id(rig: Rig) -> None:
+    await refused_card(rig, "Blocked")
+
+
+@case()
+async def test_tc_023_3_start_with_an_expired_id(rig: Rig) -> None:
+    await refused_card(rig, "Expired")
 
 
 @case(settings={"AuthorizeRemoteTxRequests": "true"})
@@ -461,25 +476,29 @@ async def test_tc_037_1_offline_start_valid(rig: Rig) -> None:
     assert rig.hardware.outlets[1].closed
 
 
-@pytest.mark.parametrize("stops", ["2 false", "3 true"])
-def test_tc_037_2_and_3_offline_start_invalid(stops: str, tmp_path: Any) -> None:
-    @case(settings={"AllowOfflineTxForUnknownId": "true", "StopTransactionOnInvalidId": stops.split()[1]})
-    async def scenario(rig: Rig) -> None:
-        rig.token("BAD", "Invalid")
-        await rig.go_offline()
-        rig.hardware.plug()
-        rig.hardware.tap("BAD")
-        await rig.until(lambda: rig.hardware.outlets[1].closed)
-        await rig.go_online()
-        await rig.expect("StartTransaction", idTag="BAD")
-        if stops == "3 true":
-            assert (await rig.expect("StopTransaction"))["reason"] == "DeAuthorized"
-        else:
-            await rig.status("SuspendedEVSE")
-            await rig.silent("StopTransaction")
-        assert not rig.hardware.outlets[1].closed
+async def refused_offline_start(rig: Rig) -> None:
+    rig.token("BAD", "Invalid")
+    await rig.go_offline()
+    rig.hardware.plug()
+    rig.hardware.tap("BAD")
+    await rig.until(lambda: rig.hardware.outlets[1].closed)
+    await rig.go_online()
+    await rig.expect("StartTransaction", idTag="BAD")
 
-    scenario(tmp_path)
+
+@case(settings={"AllowOfflineTxForUnknownId": "true", "StopTransactionOnInvalidId": "false"})
+async def test_tc_037_2_offline_start_invalid_suspends(rig: Rig) -> None:
+    await refused_offline_start(rig)
+    await rig.status("SuspendedEVSE")
+    await rig.silent("StopTransaction")
+    assert not rig.hardware.outlets[1].closed
+
+
+@case(settings={"AllowOfflineTxForUnknownId": "true", "StopTransactionOnInvalidId": "true"})
+async def test_tc_037_3_offline_start_invalid_stops(rig: Rig) -> None:
+    await refused_offline_start(rig)
+    assert (await rig.expect("StopTransaction"))["reason"] == "DeAuthorized"
+    assert not rig.hardware.outlets[1].closed
 
 
 @case()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from agent.link.messages import FaultCode
 from tests.tc16.rig import Rig, case
 
@@ -137,22 +135,27 @@ async def test_tc_052_cancel_rejected(rig: Rig) -> None:
     assert await rig.call("CancelReservation", reservationId=6) == {"status": "Rejected"}
 
 
-@pytest.mark.parametrize("way", ["1 local", "2 remote"])
-def test_tc_053_reservation_by_the_parent(way: str, tmp_path: Any) -> None:
-    @case(settings={"AuthorizeRemoteTxRequests": "false"})
-    async def scenario(rig: Rig) -> None:
-        rig.token("MATE", parent="FAMILY")
-        assert await reserve(rig, number=3, parent="FAMILY") == "Accepted"
-        await rig.status("Reserved")
-        rig.hardware.plug()
-        if way == "1 local":
-            rig.hardware.tap("MATE")
-        else:
-            assert await rig.call("RemoteStartTransaction", idTag="MATE", connectorId=1) == {"status": "Accepted"}
-        await rig.expect("Authorize", idTag="MATE")
-        assert (await rig.expect("StartTransaction", idTag="MATE"))["reservationId"] == 3
+async def reserved_for_the_family(rig: Rig) -> None:
+    rig.token("MATE", parent="FAMILY")
+    assert await reserve(rig, number=3, parent="FAMILY") == "Accepted"
+    await rig.status("Reserved")
+    rig.hardware.plug()
 
-    scenario(tmp_path)
+
+@case()
+async def test_tc_053_1_reservation_by_the_parent_local(rig: Rig) -> None:
+    await reserved_for_the_family(rig)
+    rig.hardware.tap("MATE")
+    await rig.expect("Authorize", idTag="MATE")
+    assert (await rig.expect("StartTransaction", idTag="MATE"))["reservationId"] == 3
+
+
+@case(settings={"AuthorizeRemoteTxRequests": "false"})
+async def test_tc_053_2_reservation_by_the_parent_remote(rig: Rig) -> None:
+    await reserved_for_the_family(rig)
+    assert await rig.call("RemoteStartTransaction", idTag="MATE", connectorId=1) == {"status": "Accepted"}
+    await rig.expect("Authorize", idTag="MATE")
+    assert (await rig.expect("StartTransaction", idTag="MATE"))["reservationId"] == 3
 
 
 @case()
