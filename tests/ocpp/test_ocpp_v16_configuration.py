@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ocpp.v16 import enums
 
 from agent.ocpp.schema import Schemas
-from agent.ocpp.v16.configuration import FEATURE_PROFILES, Configuration, initial_settings, key_table
+from agent.ocpp.v16.configuration import FEATURE_PROFILES, Configuration, LiveKey, initial_settings, key_table
+from agent.station.commands import SettingAnswer
 from agent.station.settings import MEASURANDS, SETTINGS, SettingError, Settings
 
 REQUIRED = (
@@ -162,7 +163,7 @@ def test_values(name: str, text: str, fault: str) -> None:
         assert problem == ""
 
 
-@given(st.sampled_from(sorted(key_table())), st.text(max_size=600))
+@given(st.sampled_from(sorted(key_table(live=()))), st.text(max_size=600))
 def test_any_text_is_taken_or_refused_in_words(name: str, text: str) -> None:
     found = configuration()
     key = found.find(name)
@@ -186,3 +187,34 @@ def test_checking_a_file_loads_no_network() -> None:
     code = "import sys, agent.ocpp.v16.configuration; print(sys.modules.keys() & {'asyncio', 'ssl', 'websockets'})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_live_key_is_its_owners_and_a_secret_one_is_never_shown() -> None:
+    changes: list[str] = []
+
+    def change(text: str) -> SettingAnswer:
+        changes.append(text)
+        return SettingAnswer.ACCEPTED
+
+    live = (LiveKey("AuthorizationKey", None, change), LiveKey("SecurityProfile", lambda: "2", change))
+    found = Configuration(Settings(), 1, False, live)
+    assert found.get(["authorizationkey", "securityprofile"]) == (
+        [
+            {"key": "AuthorizationKey", "readonly": False},
+            {"key": "SecurityProfile", "readonly": False, "value": "2"},
+        ],
+        [],
+    )
+    everything, _ = found.get([])
+    assert {"key": "AuthorizationKey", "readonly": False} in everything
+    key = found.find("SECURITYPROFILE")
+    assert key is not None
+    assert key.live is not None
+    assert key.live.change("3") is SettingAnswer.ACCEPTED
+    assert changes == ["3"]
+
+
+@pytest.mark.parametrize("name", ["AuthorizationKey", "SecurityProfile"])
+def test_what_has_an_option_of_its_own_is_not_among_the_settings_of_the_file(name: str) -> None:
+    with pytest.raises(SettingError, match=r"ocpp\.(password|security_profile)"):
+        list(initial_settings({name: "1"}))
