@@ -180,10 +180,10 @@ def _crashed(directory: Path) -> tuple[Path, list[Event]]:
     return path, events[25:]
 
 
-def _strike(chance: random.Random, path: Path) -> str:
+def _strike(chance: random.Random, path: Path, log_share: float) -> str:
     """Damage one page of the file or one frame of its log; return what was done."""
     log = wal.log_of(path)
-    in_log = chance.random() < 0.4
+    in_log = chance.random() < log_share
     target = log if in_log else path
     data = bytearray(target.read_bytes())
     if in_log:
@@ -207,13 +207,13 @@ def _strike(chance: random.Random, path: Path) -> str:
     return f"{kind} in {'log' if in_log else 'file'} at {begin}"
 
 
-def _one_damage(directory: Path, original: Path, truth: list[Event], seed: int) -> Outcome:
+def _one_damage(directory: Path, original: Path, truth: list[Event], seed: int, log_share: float = 0.4) -> Outcome:
     chance = random.Random(seed)
     directory.mkdir()
     path = directory / "journal.db"
     for suffix in ("", "-wal"):
         shutil.copy(original.with_name(original.name + suffix), path.with_name(path.name + suffix))
-    what = _strike(chance, path)
+    what = _strike(chance, path, log_share)
     transactions = len({event.transaction for event in truth})
     try:
         opened = Journal.open(path, "next boot")
@@ -340,12 +340,19 @@ def _damage_full(directory: Path, progress: Progress) -> Outcome:
 
 
 def _damage_short(directory: Path, progress: Progress) -> Outcome:
-    return _damages(directory, range(12), progress) + asyncio.run(_agent_after_damage(directory))
+    return _damages(directory, range(8), progress) + asyncio.run(_agent_after_damage(directory))
 
 
-def _damage_control(directory: Path, progress: Progress) -> Outcome:
+def _damage_control(directory: Path, _progress: Progress) -> Outcome:
+    """Until the first that is not clean."""
+    original, truth = _crashed(directory)
+    total = Outcome(0, 0)
     with _unprotected():
-        return _damages(directory, range(12), progress)
+        for seed in range(200):
+            total += _one_damage(directory / str(seed), original, truth, seed, 1.0)
+            if not total.clean:
+                break
+    return total
 
 
 ATTACKS = (
