@@ -37,7 +37,7 @@ from agent.ocpp.networks import Networks, TrialKind, Verdict
 from agent.ocpp.ports import DataTransfer, JournalPort, StationPort, TransferAnswer, UplinkReport, UplinkState
 from agent.ocpp.quiet import QuietLog
 from agent.ocpp.session import VERSIONS, FileSurroundings, SecuritySurroundings, Session, Surroundings, new_session
-from agent.security.events import SecurityEvent
+from agent.security.events import CONNECTION_TROUBLES, SecurityEvent
 from agent.security.security import Security
 from agent.station.commands import StatusReport
 from agent.station.settings import Settings
@@ -56,15 +56,6 @@ CHANGING = "connecting anew, in another way"
 
 TRIAL_WAIT_S = 5.0
 """Longest wait between two tries of a way that is not proved yet, and between two looks whether a move may begin."""
-
-_TROUBLES = (
-    SecurityEvent.FAILED_TO_AUTHENTICATE,
-    SecurityEvent.CENTRAL_SYSTEM_FAILED_TO_AUTHENTICATE,
-    SecurityEvent.INVALID_SERVER_CERTIFICATE,
-    SecurityEvent.INVALID_TLS_VERSION,
-    SecurityEvent.INVALID_TLS_CIPHER,
-)
-"""What is over once a network has answered."""
 
 LAST_ANSWER_S = 1.0
 """How long a connection that we close ourselves waits for the answer to the call that is open."""
@@ -255,17 +246,10 @@ class Tunnel:
     # ---- another way to the network, or another network ----
 
     def _advance_trial(self) -> None:
-        verdict = self._networks.advance(self._now(), self._books_settled)
+        settled = (lambda: True) if self._security is None else self._security.books_settled
+        verdict = self._networks.advance(self._now(), settled)
         if verdict is not None:
             self._decided(verdict)
-
-    def _books_settled(self) -> bool:
-        """No transaction runs, and the network has been told of all that were."""
-        try:
-            return self._security is None or self._security.books_settled()
-        except Exception as error:  # noqa: BLE001 (whatever the disk does, the tunnel stays up)
-            self._quiet.log("books", self._now(), f"the journal cannot say what is open: {error}")
-            return False
 
     def _registered(self) -> None:
         """A boot was accepted. Comes before anything else is told on this connection."""
@@ -273,10 +257,7 @@ class Tunnel:
         if way is None:
             return
         if self._networks.accepted(way) and self._security is not None:
-            try:
-                self._security.forget_network_numbers()
-            except Exception:
-                LOGGER.exception("numbers that another network gave to transactions could not be forgotten")
+            self._security.forget_network_numbers()
         trial = self._networks.trial
         if trial is not None and trial.kind is TrialKind.MOVE:
             self._take_proof(way)
@@ -452,7 +433,7 @@ class Tunnel:
             self._proof_taken = True
             self._take_proof(self._way)
             if self._security is not None:
-                self._security.over(*_TROUBLES)
+                self._security.over(*CONNECTION_TROUBLES)
         self._advance_trial()
         return self._anew or self._way.route != self._networks.current().route
 

@@ -75,6 +75,16 @@ REPEATABLE = CRITICAL | {SecurityEvent.RECONFIGURATION, SecurityEvent.INVALID_CL
 """Each occurrence counts; the others are noted once per cause and ``QUIET_S``."""
 
 
+CONNECTION_TROUBLES = (
+    SecurityEvent.FAILED_TO_AUTHENTICATE,
+    SecurityEvent.CENTRAL_SYSTEM_FAILED_TO_AUTHENTICATE,
+    SecurityEvent.INVALID_SERVER_CERTIFICATE,
+    SecurityEvent.INVALID_TLS_VERSION,
+    SecurityEvent.INVALID_TLS_CIPHER,
+)
+"""What is over once a network has answered."""
+
+
 class Moment(Protocol):
     @property
     def monotonic_s(self) -> float: ...
