@@ -31,10 +31,16 @@ def test_a_welded_contactor_stays_a_fault_until_a_person_clears_it(new_site: Sit
     site.tap(TOKEN)
     site.wait_evse(lambda e: "contactor_welded" in [f["code"] for f in e["faults"]], "weld found")
     site.lab.fault(1, "welded", on=False)
+    before = site.charger.status()["control"]["instance"]
     site.charger.kill("control")
     site.charger.start("control")
-    site.wait_evse(
-        lambda e: "contactor_welded" in [f["code"] for f in e["faults"]] and e["state"] != "?", "still a fault"
+    site.charger.wait_for(
+        lambda s: (
+            s["control"]["connected"]
+            and s["control"]["instance"] != before
+            and "contactor_welded" in [f["code"] for f in s["evses"][0]["faults"]]
+        ),
+        "still a fault for the new control",
     )
     refused = evse_agent(site, "clear-fault", "1", "no-such-fault")
     assert (refused.returncode, "contactor_welded" in refused.stderr) == (4, True)
