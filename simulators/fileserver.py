@@ -222,6 +222,9 @@ class _FtpHandler(StreamRequestHandler):
                 self._say("502 not known")
             elif getattr(self, name)(rest) is False:
                 break
+        self._close()
+
+    def _close(self) -> None:
         if self._listener is not None:
             self._listener.close()
         self.connection.close()
