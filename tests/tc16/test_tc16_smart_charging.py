@@ -51,7 +51,7 @@ async def install(rig: Rig, values: dict[str, Any], connector: int = 1) -> str:
     return str(answer["status"])
 
 
-async def composite(rig: Rig, connector: int = 1, duration: int = 400, unit: str | None = None) -> list[Any]:
+async def composite(rig: Rig, connector: int = 1, duration: int = 390, unit: str | None = None) -> list[Any]:
     """The periods; moved by what the seconds in between make (at most one, forgiven)."""
     more = {} if unit is None else {"chargingRateUnit": unit}
     answer = await rig.call("GetCompositeSchedule", connectorId=connector, duration=duration, **more)
