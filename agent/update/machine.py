@@ -157,6 +157,7 @@ class Machine:
                 return OrderAnswer.REJECTED, []
             answer = OrderAnswer.REPLACED
             self._do(CallOff())
+            self._hold(False)
         self._do(Discard())
         self.order, self._attempts = order, Attempts(order.retries, order.interval_s)
         self._installs, self._told_waiting, self._checked, self._rolled_back = 0, False, False, False
