@@ -170,6 +170,7 @@ def _crashed(directory: Path) -> tuple[Path, list[Event]]:
     for record in live.pending(25):
         live.delivered(record.seq)
     live._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    live._db.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
     for index in range(900, 1000, 5):
         with live.write():
             put(events[index : index + 5])
@@ -336,7 +337,7 @@ def _disk_control(directory: Path, _progress: Progress) -> Outcome:
 
 
 def _damage_full(directory: Path, progress: Progress) -> Outcome:
-    return _damages(directory, range(1000), progress) + asyncio.run(_agent_after_damage(directory))
+    return _damages(directory, range(400), progress) + asyncio.run(_agent_after_damage(directory))
 
 
 def _damage_short(directory: Path, progress: Progress) -> Outcome:
