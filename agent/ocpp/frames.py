@@ -161,6 +161,10 @@ def _dump(message: list[Any]) -> str:
 _ID_TAG = re.compile(r'("(?:idTag|parentIdTag|idToken)"\s*:\s*"[^"]{0,4})[^"]*"')
 _SECRETS = re.compile(r"AuthorizationKey|BasicAuthPassword|signature|privateKey", re.IGNORECASE)
 
+_USER_PART = re.compile(r'://[^/@"\s]{1,400}@')
+_QUERY = re.compile(r'("(?:location|remoteLocation)"\s*:\s*"[^"?]*\?)[^"]*')
+"""What an address of a file may hold: user and password, or a signature in its query."""
+
 
 def masked(data: str | bytes) -> str:
     """Return a frame as it may be logged: identifiers shortened, secrets left out, at most 500 characters."""
@@ -168,5 +172,5 @@ def masked(data: str | bytes) -> str:
         return f"<{len(data)} bytes, binary>"
     if _SECRETS.search(data):
         return "<holds a secret, not shown>"
-    shown = _ID_TAG.sub(r'\1…"', data[:500])
+    shown = _QUERY.sub(r"\1…", _USER_PART.sub("://…@", _ID_TAG.sub(r'\1…"', data[:4000])))[:500]
     return "".join(c if c.isprintable() else "?" for c in shown)

@@ -7,8 +7,9 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -116,7 +117,7 @@ class Updates:
 
     def stirred(self) -> None:
         """Something may have changed at the EVSEs, with control or with the network. Cheap while nothing waits."""
-        if self._machine.phase in (None, Phase.DOWNLOADING, Phase.VERIFYING) or self._looking:
+        if self._machine.phase not in (Phase.WAITING, Phase.INSTALLING, Phase.PROVING) or self._looking:
             return
         self._looking = True
         asyncio.get_running_loop().call_soon(self._look)
@@ -181,12 +182,13 @@ class Updates:
         return Facts(self._host.moment(), self._host.busy(), self._host.healthy())
 
     def _carry_out(self, actions: Sequence[Action]) -> None:
-        with self._durable():
-            for action in actions:
-                if isinstance(action, Keep):
-                    self._keeper.keep(TABLE, _KEY, action.document)
-                elif isinstance(action, Tell):
-                    self._tell(action)
+        if actions:
+            with self._durable():
+                for action in actions:
+                    if isinstance(action, Keep):
+                        self._keeper.keep(TABLE, _KEY, action.document)
+                    elif isinstance(action, Tell):
+                        self._tell(action)
         for action in actions:
             self._perform(action)
         self._set_timer()
@@ -210,17 +212,17 @@ class Updates:
     def _perform(self, action: Action) -> None:
         match action:
             case Download(order):
-                self._begin(self._download(order))
+                self._begin(partial(self._download, order))
             case Verify(order):
-                self._begin(self._verify(order))
+                self._begin(partial(self._verify, order))
             case Install():
-                self._begin(self._install())
+                self._begin(self._install)
             case Confirm():
-                self._begin(self._confirm())
+                self._begin(self._confirm)
             case RollBack():
-                self._begin(self._roll_back())
+                self._begin(self._roll_back)
             case RestartNow():
-                self._begin(self._restart())
+                self._begin(self._restart)
             case CallOff():
                 if self._work is not None:
                     self._work.cancel()
@@ -236,23 +238,18 @@ class Updates:
             case Keep() | Tell():
                 return
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        before = self._work
-        if before is asyncio.current_task():
-            before = None
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        before = None if self._work is asyncio.current_task() else self._work
         self._work = asyncio.get_running_loop().create_task(self._after(before, work), name="update")
 
-    async def _after(self, before: asyncio.Task[None] | None, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            if before is not None:
-                await asyncio.wait([before])
-            if self._discard_first:
-                self._discard_first = False
-                discard(self._image)
-        except BaseException:
-            work.close()
-            raise
-        await work
+    async def _after(self, before: asyncio.Task[None] | None, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """One thing at a time: what was called off must have let go of its files first."""
+        if before is not None:
+            await asyncio.wait([before])
+        if self._discard_first:
+            self._discard_first = False
+            discard(self._image)
+        await work()
 
     async def _download(self, order: Order) -> None:
         files = self._config.files
