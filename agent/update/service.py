@@ -297,7 +297,7 @@ class Updates:
     async def _restart(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
-                while len(self._notices):  # noqa: ASYNC110 (the line has no event, and this is rare)
+                while len(self._notices) and self._host.healthy():  # noqa: ASYNC110 (the line has no event)
                     await asyncio.sleep(0.05)
         if self._rules.restart:
             await self._command(self._rules.restart)

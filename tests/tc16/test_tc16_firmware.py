@@ -124,6 +124,57 @@ async def test_tc_044_a_new_version_that_needs_a_restart_is_told_after_it(rig: R
         await statuses(rig, "Installed")
 
 
+@case(change=updating(confirm=(sys.executable, "-c", "import sys; sys.exit(1)")))
+async def test_tc_044_a_new_version_that_did_not_start_is_told_as_failed(rig: Rig) -> None:
+    """The boot loader, or the check before the start, has put the old one back: ``confirm`` says no."""
+    (rig.config.paths.state_dir / "exit").write_text("10")
+    with FileServer("http") as server:
+        server.files["/fw.bin"] = FIRMWARE
+        await rig.call("UpdateFirmware", location=server.url("/fw.bin"), retrieveDate=now())
+        assert await rig.agent_left() == 75
+        rig.mark()
+        await rig.start_agent(wait=False)
+        await statuses(rig, "InstallationFailed")
+    assert rig.app is not None
+    await rig.until(lambda: _seen(rig, 1)[-1] == "Available")
+
+
+ROLL_BACK = (sys.executable, "-c", "import sys, pathlib; pathlib.Path(sys.argv[1], 'back').touch()", "{state_dir}")
+
+
+@case(change=updating(confirm=CONFIRM, roll_back=ROLL_BACK, health_s=1.0))
+async def test_tc_044_a_new_version_without_its_network_is_taken_back(rig: Rig) -> None:
+    place = rig.config.paths.state_dir
+    (place / "exit").write_text("10")
+    with FileServer("http") as server:
+        server.files["/fw.bin"] = FIRMWARE
+        await rig.call("UpdateFirmware", location=server.url("/fw.bin"), retrieveDate=now())
+        assert await rig.agent_left() == 75
+        await rig.csms.stop_listening()
+        await rig.start_agent(wait=False)
+        assert await rig.agent_left() == 75
+    assert (place / "back").exists()
+    rig.mark()
+    await rig.csms.listen()
+    await rig.start_agent(wait=False)
+    await told(rig, "FirmwareStatusNotification", rig.cursor, status="InstallationFailed")
+
+
+@case(change=updating())
+async def test_tc_044_what_happens_while_the_network_is_away_is_told_in_order(rig: Rig) -> None:
+    with FileServer("http") as server:
+        server.files["/fw.bin"] = FIRMWARE
+        server.faults.bytes_per_s = 60_000
+        await rig.call("UpdateFirmware", location=server.url("/fw.bin"), retrieveDate=now())
+        await statuses(rig, "Downloading")
+        await rig.go_offline()
+        image = rig.config.paths.state_dir / "update" / "image"
+        await rig.until(image.exists)
+        await rig.until(lambda: not image.exists())
+        await rig.go_online()
+        await statuses(rig, "Downloaded", "Installing", "Installed")
+
+
 @case(change=updating())
 async def test_tc_044_a_broken_download_goes_on_after_a_restart_of_the_agent(rig: Rig) -> None:
     with FileServer("http") as server:
