@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import sys
 import tarfile
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -26,13 +28,14 @@ FIRMWARE = b"new software\n" * 5000
 INSTALL = (
     sys.executable,
     "-c",
-    "import sys, pathlib, time\n"
+    "import sys, pathlib, shutil\n"
     "file, place = map(pathlib.Path, sys.argv[1:])\n"
+    "shutil.copy(file, place / 'installed')\n"
     "sys.exit(int((place / 'exit').read_text()) if (place / 'exit').exists() else 0)\n",
     "{file}",
     "{state_dir}",
 )
-"""Ends as the file ``exit`` in the state folder says."""
+"""Copies what it got to ``installed`` in the state folder; ends as the file ``exit`` there says."""
 
 CONFIRM = (sys.executable, "-c", "import sys; sys.exit(0)")
 
@@ -306,6 +309,84 @@ async def test_tc_080_dates_are_kept_and_another_order_takes_the_place(rig: Rig)
         await statuses(rig, *words, action=SIGNED, requestId=2)
         assert time.monotonic() - before > 0.5
         assert [path for _, path, _ in server.requests] == ["/fw.bin"]
+
+
+@case(change=updating())
+async def test_tc_080_a_download_that_runs_is_called_off_by_another_order(rig: Rig) -> None:
+    signer, other = Signer(), b"other software\n" * 4000
+    await trust(rig, signer)
+    with FileServer("http") as server:
+        server.files |= {"/1.bin": FIRMWARE, "/2.bin": other}
+        server.faults.stall_after = [10_000]
+        order = signer.order(server.url("/1.bin"), signer.signature(FIRMWARE))
+        assert await rig.call("SignedUpdateFirmware", requestId=1, firmware=order) == {"status": "Accepted"}
+        await statuses(rig, "Downloading", action=SIGNED, requestId=1)
+        part = rig.config.paths.state_dir / "update" / "image.part"
+        await rig.until(part.exists)
+        order = signer.order(server.url("/2.bin"), signer.signature(other))
+        assert await rig.call("SignedUpdateFirmware", requestId=2, firmware=order) == {"status": "AcceptedCanceled"}
+        words = ("Downloading", "Downloaded", "SignatureVerified", "Installing", "Installed")
+        await statuses(rig, *words, action=SIGNED, requestId=2)
+    assert (rig.config.paths.state_dir / "installed").read_bytes() == other
+    assert _transfers() == []
+
+
+def _transfers() -> list[int]:
+    """Transfer processes of this test that still run."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (place / "cmdline").read_bytes().split(b"\0")
+            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, IndexError):
+            continue
+        if b"agent.files.worker" in words and parent == os.getpid():
+            found.append(int(place.name))
+    return found
+
+
+@case(change=updating())
+async def test_an_agent_that_leaves_takes_its_transfers_along(rig: Rig) -> None:
+    with FileServer("http") as server:
+        server.files["/fw.bin"] = FIRMWARE
+        server.faults.stall_after = [10_000]
+        await rig.call("UpdateFirmware", location=server.url("/fw.bin"), retrieveDate=now())
+        await rig.until(lambda: len(server.requests) == 1)
+        assert len(_transfers()) == 1
+        await rig.stop_agent()
+        assert _transfers() == []
+
+
+@case(change=updating())
+async def test_tc_045_an_upload_cut_short_by_a_restart_is_told_as_failed(rig: Rig) -> None:
+    with FileServer("http") as server:
+        server.faults.refuse = [503]
+        await rig.call("GetDiagnostics", location=server.url("/in"), retries=1, retryInterval=3600)
+        await statuses(rig, "Uploading", action="DiagnosticsStatusNotification")
+        await rig.until(lambda: len(server.requests) == 1)
+        await rig.stop_agent()
+        rig.mark()
+        await rig.start_agent(wait=False)
+        await statuses(rig, "UploadFailed", action="DiagnosticsStatusNotification")
+
+
+@case(evses=2, change=updating())
+async def test_what_the_operator_wants_meanwhile_holds_after_the_update(rig: Rig) -> None:
+    await rig.charge("CARD", 1)
+    with FileServer("http") as server:
+        server.files["/fw.bin"] = FIRMWARE
+        await rig.call("UpdateFirmware", location=server.url("/fw.bin"), retrieveDate=now())
+        await told(rig, "StatusNotification", connectorId=2, status="Unavailable")
+        assert rig.app is not None
+        assert "updating" in {one["code"] for one in rig.app.status()["evses"][1]["reasons"]}
+        answer = await rig.call("ChangeAvailability", connectorId=2, type="Inoperative")
+        assert answer == {"status": "Accepted"}
+        rig.hardware.unplug(1)
+        await told(rig, "FirmwareStatusNotification", status="Installed")
+    await rig.until(lambda: _seen(rig, 1)[-1] == "Available")
+    assert [one["status"] for one in rig.app.status()["evses"]] == ["Available", "Unavailable"]
+    assert await rig.call("ChangeAvailability", connectorId=2, type="Operative") == {"status": "Accepted"}
+    await rig.until(lambda: _seen(rig, 2)[-1] == "Available")
 
 
 @case(change=updating())
