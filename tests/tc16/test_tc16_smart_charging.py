@@ -153,7 +153,7 @@ async def test_tc_066_composite_schedule_of_all_three_purposes(rig: Rig) -> None
     assert near(await composite(rig), *expected)
     in_watt = [(at, limit * 690) for at, limit in expected]
     assert near(await composite(rig, unit="W"), *in_watt)
-    assert near(await composite(rig, connector=0, duration=300), *expected[:-1])
+    assert near(await composite(rig, connector=0, duration=290), *expected[:-1])
     assert (await rig.call("GetCompositeSchedule", connectorId=7, duration=400))["status"] == "Rejected"
 
 
