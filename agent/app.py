@@ -39,6 +39,7 @@ from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
 from agent.station.commands import (
     AvailabilityAnswer,
+    FinalCost,
     PresentValues,
     RemoteStart,
     Reservation,
@@ -60,9 +61,12 @@ from agent.station.effects import (
     Send,
 )
 from agent.station.local_list import ListAnswer, ListUpdate
+from agent.station.price_texts import PriceText
 from agent.station.settings import SettingError, Settings
 from agent.station.station import Station
+from agent.station.tariff import RunningCost
 from agent.station.tokens import Token, TokenInfo
+from agent.station.wall_clock import offset_s
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +81,7 @@ KEPT_TABLES = (
     "station",
     "charging_profile",
     "reservation",
+    "price",
 )
 
 UNLOCK_TIMEOUT_S = 15.0
@@ -333,6 +338,21 @@ class App:
     def present_values(self) -> list[PresentValues]:
         return self._station.present_values(self._clock.now())
 
+    def set_user_price(self, token: Token, text: PriceText) -> bool:
+        answer, effects = self._station.set_user_price(token, text, self._clock.now())
+        self.carry_out(effects)
+        return answer
+
+    def running_cost(self, transaction: str, told: RunningCost) -> bool:
+        answer, effects = self._station.running_cost(transaction, told, self._clock.now())
+        self.carry_out(effects)
+        return answer
+
+    def final_cost(self, transaction: str, final: FinalCost) -> bool:
+        answer, effects = self._station.final_cost(transaction, final, self._clock.now())
+        self.carry_out(effects)
+        return answer
+
     def set_setting(self, name: str, text: str) -> SettingAnswer:
         answer, effects = self._station.set_setting(name, text, self._clock.now())
         self.carry_out(effects)
@@ -406,6 +426,7 @@ class App:
             self._control_instance if self._link.connected else "",
             self._clock.now(),
             self._station.snapshot(self._clock.now()),
+            offset_s(self._settings, self._clock.now().utc_s),
         )
 
 

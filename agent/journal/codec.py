@@ -18,6 +18,7 @@ from agent.journal.events import (
     TransactionEnded,
     TransactionStarted,
     TransactionUpdated,
+    Unplugged,
 )
 
 KINDS: dict[str, type[Any]] = {
@@ -25,6 +26,7 @@ KINDS: dict[str, type[Any]] = {
     "updated": TransactionUpdated,
     "sampled": MeterSampled,
     "ended": TransactionEnded,
+    "unplugged": Unplugged,
 }
 _KIND_OF = {cls: kind for kind, cls in KINDS.items()}
 

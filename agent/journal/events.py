@@ -141,4 +141,12 @@ class TransactionEnded:
     """True: the meter was silent and ``meter_wh`` is the last good register known."""
 
 
-Event = TransactionStarted | TransactionUpdated | MeterSampled | TransactionEnded
+@dataclass(frozen=True, slots=True)
+class Unplugged:
+    """The vehicle left after the end of its transaction. Only where idle costs go on until then."""
+
+    transaction: str
+    evse: int
+
+
+Event = TransactionStarted | TransactionUpdated | MeterSampled | TransactionEnded | Unplugged

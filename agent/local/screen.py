@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from agent.local.status import EvseDocument, StatusDocument, UplinkDocument
+from agent.local.status import EvseDocument, PriceDocument, StatusDocument, UplinkDocument
 
 WIDTH = 80
 
@@ -44,6 +44,9 @@ def _lines(status: StatusDocument) -> Iterator[str]:
     yield from _field(
         "Clock", f"{_time(clock['utc'])} UTC{'' if clock['synced'] else ' (not confirmed by anyone yet)'}"
     )
+    local = clock.get("local", "")
+    if local and not local.endswith("+00:00"):
+        yield from _field("", f"{_time(local)} on the display")
     if not status["evses"]:
         yield from _field("EVSEs", "none known yet")
     for evse in status["evses"]:
@@ -86,6 +89,9 @@ def _evse(evse: EvseDocument) -> Iterator[str]:
         given = f", {_energy(transaction['energy_wh'])}" if transaction["energy_wh"] is not None else ""
         yield from _field("Session", f"{transaction['state']}, card {transaction['token']}{started}{given}", 2)
         yield from _field("", transaction["id"], 2)
+    price = evse.get("price")
+    if price is not None:
+        yield from _price(price)
     for fault in evse["faults"]:
         yield from _field("FAULT", f"{fault['code']}: {fault['detail']}", 2)
         if fault["remedy"]:
@@ -97,6 +103,20 @@ def _evse(evse: EvseDocument) -> Iterator[str]:
             yield from textwrap.wrap(
                 f"{reason['text']}{remedy}", WIDTH, initial_indent=f"  {number:>3}. ", subsequent_indent=" " * 7
             )
+
+
+def _price(price: PriceDocument) -> Iterator[str]:
+    if price["final_cost"] is not None:
+        yield from _field("Cost", f"{price['final_cost']} in all", 2)
+        if price["final_text"]:
+            yield from _field("", price["final_text"], 2)
+        if price["qr_text"]:
+            yield from _field("", price["qr_text"], 2)
+        return
+    if price["running_cost"] is not None:
+        yield from _field("Cost", f"{price['running_cost']} so far{', idle' if price['idle'] else ''}", 2)
+    if price["text"]:
+        yield from _field("Price", price["text"], 2)
 
 
 def _vehicle(evse: EvseDocument) -> str:

@@ -6,8 +6,8 @@ room that knows it.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol, TypedDict
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +52,8 @@ class ControlDocument(TypedDict):
 class ClockDocument(TypedDict):
     synced: bool
     utc: str
+    local: NotRequired[str]
+    """The time on the display, with its offset from UTC (TimeOffset)."""
 
 
 class TransactionDocument(TypedDict):
@@ -77,6 +79,19 @@ class FaultDocument(TypedDict):
     remedy: str
 
 
+class PriceDocument(TypedDict):
+    """For the driver. Amounts are text with as many decimals as the network wants shown."""
+
+    text: str
+    running_cost: str | None
+    """As the network told it last, carried on from the meter."""
+    idle: bool
+    final_cost: str | None
+    final_text: str
+    qr_text: str
+    """To be shown as a QR code."""
+
+
 class EvseDocument(TypedDict):
     id: int
     state: str
@@ -95,6 +110,7 @@ class EvseDocument(TypedDict):
     """The meter's own register."""
     temperature_c: float | None
     transaction: TransactionDocument | None
+    price: NotRequired[PriceDocument | None]
     reasons: list[ReasonDocument]
     """What holds charging back, most important first. Empty while energy flows."""
     faults: list[FaultDocument]
@@ -137,8 +153,12 @@ def document(
     control_instance: str,
     now: Moment,
     evses: Sequence[EvseDocument],
+    local_offset_s: int = 0,
 ) -> StatusDocument:
-    """Join what the rooms know. ``control_instance`` is empty while control is not connected."""
+    """Join what the rooms know. ``control_instance`` is empty while control is not connected.
+
+    ``local_offset_s``: how far the clock on the display is ahead of UTC.
+    """
     from agent import __version__
 
     return {
@@ -160,7 +180,11 @@ def document(
             },
         },
         "control": {"connected": bool(control_instance), "instance": control_instance},
-        "clock": {"synced": now.synced, "utc": moment(now.utc_s) or ""},
+        "clock": {
+            "synced": now.synced,
+            "utc": moment(now.utc_s) or "",
+            "local": local_moment(now.utc_s, local_offset_s),
+        },
         "evses": list(evses),
     }
 
@@ -173,3 +197,11 @@ def moment(utc_s: float | None) -> str | None:
         return datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def local_moment(utc_s: float, offset_s: int) -> str:
+    """Return seconds since 1970 as local time with its offset; empty for a time beyond all years."""
+    try:
+        return datetime.fromtimestamp(utc_s, timezone(timedelta(seconds=offset_s))).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return ""

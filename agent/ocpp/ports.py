@@ -14,6 +14,7 @@ from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
 from agent.station.commands import (
     AvailabilityAnswer,
+    FinalCost,
     PresentValues,
     RemoteStart,
     Reservation,
@@ -24,6 +25,8 @@ from agent.station.commands import (
     UnlockAnswer,
 )
 from agent.station.local_list import ListAnswer, ListUpdate
+from agent.station.price_texts import PriceText
+from agent.station.tariff import RunningCost
 from agent.station.tokens import Token, TokenInfo
 
 
@@ -101,6 +104,15 @@ class StationPort(Protocol):
 
     def present_values(self) -> list[PresentValues]:
         """What the meters say now, by EVSE; silent ones are left out."""
+
+    def set_user_price(self, token: Token, text: PriceText) -> bool:
+        """What this driver will pay, in words. False while prices are switched off."""
+
+    def running_cost(self, transaction: str, told: RunningCost) -> bool:
+        """False when no transaction of this identity is here."""
+
+    def final_cost(self, transaction: str, final: FinalCost) -> bool:
+        """False when no transaction of this identity was here last."""
 
     def set_setting(self, name: str, text: str) -> SettingAnswer:
         """Check, persist and apply a setting of ``agent.station.settings``."""

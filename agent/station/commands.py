@@ -6,10 +6,12 @@ The verbs themselves are methods of ``agent.station.station.Station``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 
 from agent.journal.events import SampledValue
 from agent.station.charging.profile import Profile
+from agent.station.price_texts import PriceText
 from agent.station.tokens import Token
 
 
@@ -92,6 +94,16 @@ class PresentValues:
     """The one that runs; empty for none."""
     at_utc_s: float
     samples: tuple[SampledValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FinalCost:
+    """What a transaction has cost in the end, as the network says."""
+
+    cost: Decimal
+    text: PriceText
+    qr_text: str = ""
+    """To be shown as a QR code, usually the address of the invoice."""
 
 
 @dataclass(frozen=True, slots=True)

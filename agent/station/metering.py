@@ -113,6 +113,19 @@ class Metering:
         transaction = session.transaction if session is not None else ""
         return PresentValues(evse.id, transaction, self._site.moment.utc_s, found) if found else None
 
+    def asked(self, evse: Evse) -> bool:
+        """Tell a reading now, besides the usual ones and as surely. False while the meter is silent."""
+        measurands = self._members("SampledDataCtrlr.TxUpdatedMeasurands") or ("Energy.Active.Import.Register",)
+        found = self._pick(evse, measurands, Context.TRIGGER)
+        if not found:
+            return False
+        session = evse.running
+        if session is not None:
+            self._site.record(MeterSampled(session.transaction, evse.id, found, not self._site.online))
+        else:
+            self._site.emit(ReportMeter(evse.id, self._site.moment.utc_s, found))
+        return True
+
     def settle(self) -> None:
         self._interval()
         self._aligned()

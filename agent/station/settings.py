@@ -159,6 +159,19 @@ def _declare() -> Iterable[Setting]:
     yield Setting(
         "SecurityCtrlr.CertificateEntries", Kind.INTEGER, 30, "certificates stored in all", "", 3, 200, writable=False
     )
+    yield Setting("TariffCostCtrlr.Enabled", Kind.BOOLEAN, True, "take and show prices and costs")
+    yield Setting(
+        "TariffCostCtrlr.NumberOfDecimalsForCostValues", Kind.INTEGER, 3, "of amounts that are shown", "", 0, 6
+    )
+    yield Setting("TariffCostCtrlr.DefaultPrice", Kind.STRING, "", "price and text for everybody, as JSON")
+    yield Setting("TariffCostCtrlr.DefaultPriceTexts", Kind.STRING, "", "such texts by language, as JSON")
+    yield Setting("TariffCostCtrlr.IdleFeeAfterStop", Kind.BOOLEAN, False, "idle costs go on until the plug is out")
+    yield Setting("DisplayMessageCtrlr.MultiLanguage", Kind.BOOLEAN, True, "show texts in the display's language")
+    yield Setting("DisplayMessageCtrlr.SupportedLanguages", Kind.MEMBERS, ("en",), "of the display", writable=False)
+    yield Setting("DisplayMessageCtrlr.Language", Kind.STRING, "en", "of the display, one of those supported")
+    yield Setting("ClockCtrlr.TimeOffset", Kind.STRING, "+00:00", "of the display's time from UTC")
+    yield Setting("ClockCtrlr.TimeOffsetNextTransition", Kind.STRING, "", "the next such offset")
+    yield Setting("ClockCtrlr.NextTimeOffsetTransitionDateTime", Kind.STRING, "", "when it comes into force")
     yield Setting("SampledDataCtrlr.TxEndedMeasurands", Kind.MEMBERS, (), "in the end message", choices=MEASURANDS)
 
 

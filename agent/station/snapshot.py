@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from agent.link.messages import MeterSample, Observation
-from agent.local.status import EvseDocument, FaultDocument, ReasonDocument, TransactionDocument, moment
+from agent.local.status import EvseDocument, FaultDocument, PriceDocument, ReasonDocument, TransactionDocument, moment
 from agent.station.evse import Evse
 from agent.station.reasons import Reason
 from agent.station.site import Site
 
 
-def document(evse: Evse, site: Site, reasons: list[Reason]) -> EvseDocument:
+def document(evse: Evse, site: Site, reasons: list[Reason], price: PriceDocument | None = None) -> EvseDocument:
     """Join what is known of one EVSE. A reading that is too old is None."""
     observation: Observation | None = evse.observation
     sample: MeterSample | None = evse.fresh_meter(site.now)
@@ -28,6 +28,7 @@ def document(evse: Evse, site: Site, reasons: list[Reason]) -> EvseDocument:
         "energy_wh": sample.energy_import_wh if sample else None,
         "temperature_c": observation.temperature_c if observation else None,
         "transaction": _transaction(evse),
+        "price": price,
         "reasons": [ReasonDocument(code=one.code, text=one.text, remedy=one.remedy) for one in reasons],
         "faults": [
             FaultDocument(code=fault.code.value, detail=fault.detail, remedy=fault.remedy)

@@ -32,6 +32,7 @@ from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
 from agent.station.commands import (
     AvailabilityAnswer,
+    FinalCost,
     PresentValues,
     RemoteStart,
     Reservation,
@@ -46,6 +47,8 @@ from agent.station.indications import Indications
 from agent.station.local_list import ListAnswer, ListStore, ListUpdate, MemoryStore
 from agent.station.metering import Metering
 from agent.station.permits import Permits
+from agent.station.price_texts import PriceText
+from agent.station.pricing import Pricing
 from agent.station.readers import Readers
 from agent.station.reasons import reasons
 from agent.station.reservations import Reservations
@@ -55,6 +58,7 @@ from agent.station.site import Site, earliest
 from agent.station.smart_charging import SmartCharging
 from agent.station.snapshot import document
 from agent.station.statuses import CONTROL_GRACE_S, Statuses
+from agent.station.tariff import RunningCost
 from agent.station.tokens import Token, TokenInfo
 from agent.station.transactions import Transactions
 
@@ -90,6 +94,7 @@ class Station:
         self._charging = SmartCharging(self._site, kept)
         self._permits = Permits(self._site, self._charging)
         self._statuses = Statuses(self._site)
+        self._pricing = Pricing(self._site, self._metering, kept)
         self._indications = Indications(self._site)
 
     # ---- what happens -------------------------------------------------------------------------------------------
@@ -297,6 +302,21 @@ class Station:
         self._site.moment = moment
         return self._charging.composite(evse, duration_s, unit, self._permits.local_limit_a())
 
+    def set_user_price(self, token: Token, text: PriceText, moment: Moment) -> tuple[bool, list[Effect]]:
+        """What this driver will pay, in words."""
+        self._site.moment = moment
+        return self._pricing.set_user_price(token.key, text), self._settle()
+
+    def running_cost(self, transaction: str, told: RunningCost, moment: Moment) -> tuple[bool, list[Effect]]:
+        """What a transaction has cost and how it goes on. False when none of this identity is here."""
+        self._site.moment = moment
+        return self._pricing.running_cost(transaction, told), self._settle()
+
+    def final_cost(self, transaction: str, final: FinalCost, moment: Moment) -> tuple[bool, list[Effect]]:
+        """What a transaction has cost in all. False when none of this identity was here last."""
+        self._site.moment = moment
+        return self._pricing.final_cost(transaction, final), self._settle()
+
     def set_setting(self, name: str, text: str, moment: Moment) -> tuple[SettingAnswer, list[Effect]]:
         """Check, keep and apply a setting."""
         self._site.moment = moment
@@ -334,7 +354,12 @@ class Station:
         gone = lost_at is not None and moment.monotonic_s - lost_at >= CONTROL_GRACE_S
         limit_a = self._permits.limit_a()
         return [
-            document(evse, self._site, reasons(evse, self._site, limit_a, self._authorisation.asking(evse.id), gone))
+            document(
+                evse,
+                self._site,
+                reasons(evse, self._site, limit_a, self._authorisation.asking(evse.id), gone),
+                self._pricing.document(evse),
+            )
             for evse in sorted(self._site.evses.values(), key=lambda evse: evse.id)
         ]
 
@@ -353,6 +378,7 @@ class Station:
                 self._reservations,
                 self._availability,
                 self._indications,
+                self._pricing,
             )
         )
         return None if due is None else max(due, self._site.now + SHORTEST_WAIT_S)
@@ -367,6 +393,7 @@ class Station:
         self._metering.settle()
         self._permits.settle()
         self._statuses.settle()
+        self._pricing.settle()
         self._availability.settle()
         self._indications.settle()
         self._transactions.save()

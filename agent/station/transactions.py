@@ -7,7 +7,14 @@ import uuid
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from agent.journal.events import ChargingState, StartTrigger, StopReason, TransactionEnded, TransactionStarted
+from agent.journal.events import (
+    ChargingState,
+    StartTrigger,
+    StopReason,
+    TransactionEnded,
+    TransactionStarted,
+    Unplugged,
+)
 from agent.link.messages import FaultCode
 from agent.station.commands import ConnectorStatus
 from agent.station.ending import METER_WAIT_S, Ending
@@ -195,6 +202,7 @@ class Transactions:
             return
         if not evse.connected and not session.left:
             session.left = True
+            self._record_unplugged(evse, session)
         gone = not evse.connected and not evse.cable_in
         back = evse.connected and session.left and not session.hold_cable
         if gone or back:
@@ -348,8 +356,14 @@ class Transactions:
         session.history = []
         self._ending.done(evse)
         session.left = evse.connected is False
+        if session.left:
+            self._record_unplugged(evse, session)
         self._site.keep("station", f"register:{evse.id}", register_wh)
         self._follow_cable(evse)
+
+    def _record_unplugged(self, evse: Evse, session: Session) -> None:
+        if self._site.settings.boolean("TariffCostCtrlr.IdleFeeAfterStop"):
+            self._site.record(Unplugged(session.transaction, evse.id))
 
     def _record_end(
         self, number: int, session: Session, register_wh: float, samples: tuple[Any, ...], stale: bool

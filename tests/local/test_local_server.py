@@ -281,7 +281,11 @@ def test_the_document_joins_its_parts() -> None:
         "queue": {"pending": 3, "oldest_at": "1970-01-01T00:00:01.500Z", "parked": 1},
     }
     assert made["control"] == {"connected": False, "instance": ""}
-    assert made["clock"] == {"synced": False, "utc": "1970-01-01T00:00:02.000Z"}
+    assert made["clock"] == {
+        "synced": False,
+        "utc": "1970-01-01T00:00:02.000Z",
+        "local": "1970-01-01T00:00:02+00:00",
+    }
 
 
 def test_moments() -> None:

@@ -26,6 +26,7 @@ from agent.station.charging.store import Filter
 from agent.station.commands import (
     AvailabilityAnswer,
     ConnectorStatus,
+    FinalCost,
     PresentValues,
     RemoteStart,
     Reservation,
@@ -36,7 +37,9 @@ from agent.station.commands import (
     UnlockAnswer,
 )
 from agent.station.local_list import ListAnswer, ListUpdate
+from agent.station.price_texts import PriceText
 from agent.station.settings import SettingError, Settings
+from agent.station.tariff import RunningCost
 from agent.station.tokens import Token, TokenInfo
 
 T0 = 1_790_000_000.0
@@ -270,6 +273,18 @@ class FakeStation:
     def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None) -> Composite | None:
         self._note("composite_schedule", evse, duration_s, unit)
         return self.schedule
+
+    def set_user_price(self, token: Token, text: PriceText) -> bool:
+        self._note("set_user_price", token, text)
+        return self.answer
+
+    def running_cost(self, transaction: str, told: RunningCost) -> bool:
+        self._note("running_cost", transaction, told)
+        return self.answer
+
+    def final_cost(self, transaction: str, final: FinalCost) -> bool:
+        self._note("final_cost", transaction, final)
+        return self.answer
 
     def set_setting(self, name: str, text: str) -> SettingAnswer:
         self._note("set_setting", name, text)

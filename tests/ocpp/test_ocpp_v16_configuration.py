@@ -41,6 +41,20 @@ REQUIRED = (
 )
 """OCPP 1.6 §9.1, the keys that every charge point has."""
 
+PRICING = (
+    "CustomDisplayCostAndPrice",
+    "CustomIdleFeeAfterStop",
+    "CustomMultiLanguageMessages",
+    "DefaultPrice",
+    "Language",
+    "NextTimeOffsetTransitionDateTime",
+    "NumberOfDecimalsForCostValues",
+    "SupportedLanguages",
+    "TimeOffset",
+    "TimeOffsetNextTransition",
+)
+"""Keys of OCA's "California Pricing" (docs/pricing.md)."""
+
 READ_ONLY = {
     "NumberOfConnectors": "2",
     "GetConfigurationMaxKeys": "100",
@@ -72,6 +86,7 @@ def test_names_are_the_standards_but_for_our_own() -> None:
     # Optional keys of the errata and MaxLength keys that the library does not list.
     ours = {key.name for key in key_table().values()} - standard
     assert ours <= {
+        *PRICING,
         "StationMaxCurrent",
         "ReservationEnabled",
         "TransactionResumptionTimeout",
@@ -146,6 +161,25 @@ def test_a_charge_point_of_cables_has_no_say_in_unlocking() -> None:
         ("SupportedFeatureProfiles", "Core", "read-only"),
         ("StationMaxCurrent", "16", ""),
         ("StationMaxCurrent", "1001", "above"),
+        ("DefaultPrice", '{"priceText": "0.15 $/kWh", "chargingPrice": {"kWhPrice": 0.15}}', ""),
+        ("DefaultPrice", "", ""),
+        ("DefaultPrice", "[]", "JSON object"),
+        ("DefaultPrice", "{", "not JSON"),
+        ("DefaultPrice", '{"priceText": 1}', "priceText"),
+        ("DefaultPrice", '{"priceText": "x", "chargingPrice": {"kWhPrice": -1}}', "kWhPrice"),
+        ("DefaultPrice", '{"priceText": "x", "chargingPrice": {"kWhPrice": 1e999999}}', "kWhPrice"),
+        ("TimeOffset", "-05:00", ""),
+        ("TimeOffset", "25:00", "like"),
+        ("TimeOffset", "", "like"),
+        ("TimeOffsetNextTransition", "", ""),
+        ("TimeOffsetNextTransition", "soon", "like"),
+        ("NextTimeOffsetTransitionDateTime", "2026-03-28T02:00:00+01:00", ""),
+        ("NextTimeOffsetTransitionDateTime", "spring", "like"),
+        ("Language", "en", ""),
+        ("Language", "tlh", "SupportedLanguages"),
+        ("SupportedLanguages", "nl", "read-only"),
+        ("NumberOfDecimalsForCostValues", "2", ""),
+        ("NumberOfDecimalsForCostValues", "7", "above"),
         ("WebSocketPingInterval", "0", ""),
         ("WebSocketPingInterval", "179", ""),
         ("WebSocketPingInterval", "180", "not below"),

@@ -174,7 +174,7 @@ class World:
         self.utc_offset = UTC_0
         self.boot = "b1"
         tables = ("session", "availability", "setting", "token", "reservation", "station")
-        tables = (*tables, "charging_profile")
+        tables = (*tables, "charging_profile", "price")
         self.kept = {table: {} for table in tables}
         self.local_list = MemoryStore()
         self.records = []

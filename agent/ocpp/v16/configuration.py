@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from agent.station.charging.profile import CAPACITY
 from agent.station.commands import SettingAnswer
+from agent.station.price_texts import PriceError, check_default
 from agent.station.settings import MEASURANDS, SETTINGS, Kind, SettingError, Settings, parse, show
+from agent.station.wall_clock import read_offset, read_transition
 
 MAX_KEYS = 100
 """GetConfigurationMaxKeys: more than there are."""
@@ -77,6 +79,8 @@ class ConfigurationKey:
             return f"{self.name}: {text[:40]!r} is not a whole number"
         if self.name == "CpoName" and not (len(text.strip()) <= MAX_ORGANISATION and text.isprintable()):
             return f"CpoName: give at most {MAX_ORGANISATION} printable characters"
+        if self.name in _FORMS and (problem := _FORMS[self.name](text)):
+            return f"{self.name}: {problem}"
         if self.name == "ConnectorPhaseRotation":
             return _rotation_problem(text)
         try:
@@ -103,7 +107,12 @@ _VIEWS: Mapping[str, str] = {
     "ConnectionTimeOut": "TxCtrlr.EVConnectionTimeOut",
     "ConnectorPhaseRotation": "ElectricalFeed.PhaseRotation",
     "CpoName": "SecurityCtrlr.OrganizationName",
+    "CustomDisplayCostAndPrice": "TariffCostCtrlr.Enabled",
+    "CustomIdleFeeAfterStop": "TariffCostCtrlr.IdleFeeAfterStop",
+    "CustomMultiLanguageMessages": "DisplayMessageCtrlr.MultiLanguage",
+    "DefaultPrice": "TariffCostCtrlr.DefaultPrice",
     "HeartbeatInterval": "OCPPCommCtrlr.HeartbeatInterval",
+    "Language": "DisplayMessageCtrlr.Language",
     "LocalAuthListEnabled": "LocalAuthListCtrlr.Enabled",
     "LocalAuthListMaxLength": "LocalAuthListCtrlr.Entries",
     "LocalAuthorizeOffline": "AuthCtrlr.LocalAuthorizeOffline",
@@ -114,6 +123,8 @@ _VIEWS: Mapping[str, str] = {
     "MeterValuesSampledData": "SampledDataCtrlr.TxUpdatedMeasurands",
     "MeterValueSampleInterval": "SampledDataCtrlr.TxUpdatedInterval",
     "MinimumStatusDuration": "ChargingStation.MinimumStatusDuration",
+    "NextTimeOffsetTransitionDateTime": "ClockCtrlr.NextTimeOffsetTransitionDateTime",
+    "NumberOfDecimalsForCostValues": "TariffCostCtrlr.NumberOfDecimalsForCostValues",
     "ReservationEnabled": "ReservationCtrlr.Enabled",
     "ReserveConnectorZeroSupported": "ReservationCtrlr.NonEvseSpecific",
     "ResetRetries": "OCPPCommCtrlr.ResetRetries",
@@ -123,6 +134,9 @@ _VIEWS: Mapping[str, str] = {
     "StopTransactionOnInvalidId": "TxCtrlr.StopTxOnInvalidId",
     "StopTxnAlignedData": "AlignedDataCtrlr.TxEndedMeasurands",
     "StopTxnSampledData": "SampledDataCtrlr.TxEndedMeasurands",
+    "SupportedLanguages": "DisplayMessageCtrlr.SupportedLanguages",
+    "TimeOffset": "ClockCtrlr.TimeOffset",
+    "TimeOffsetNextTransition": "ClockCtrlr.TimeOffsetNextTransition",
     "TransactionMessageAttempts": "OCPPCommCtrlr.MessageAttempts",
     "TransactionMessageRetryInterval": "OCPPCommCtrlr.MessageAttemptInterval",
     "TransactionResumptionTimeout": "TxCtrlr.ResumptionTimeout",
@@ -130,9 +144,9 @@ _VIEWS: Mapping[str, str] = {
     "UnlockConnectorOnEVSideDisconnect": "OCPPCommCtrlr.UnlockOnEVSideDisconnect",
     "WebSocketPingInterval": _PING,
 }
-"""§9.1 to §9.3, and three of our own: StationMaxCurrent, the operator's limit for the whole station in A per phase,
-ReservationEnabled, whether reservations are taken, and TransactionResumptionTimeout, how long a power cut (in s) a
-transaction may bridge."""
+"""§9.1 to §9.3, those of the pricing extension (docs/pricing.md), and three of our own: StationMaxCurrent, the
+operator's limit for the whole station in A per phase, ReservationEnabled, whether reservations are taken, and
+TransactionResumptionTimeout, how long a power cut (in s) a transaction may bridge."""
 
 _LISTS = ("MeterValuesAlignedData", "MeterValuesSampledData", "StopTxnAlignedData", "StopTxnSampledData")
 
@@ -200,6 +214,27 @@ def _rotation_problem(text: str) -> str:
     return ""
 
 
+def _price_problem(text: str) -> str:
+    try:
+        check_default(text)
+    except PriceError as error:
+        return str(error)
+    return ""
+
+
+_FORMS: Mapping[str, Callable[[str], str]] = {
+    "DefaultPrice": _price_problem,
+    "TimeOffset": lambda text: "" if read_offset(text) is not None else "give an offset like -05:00",
+    "TimeOffsetNextTransition": lambda text: (
+        "" if not text.strip() or read_offset(text) is not None else "give an offset like -04:00, or nothing"
+    ),
+    "NextTimeOffsetTransitionDateTime": lambda text: (
+        "" if not text.strip() or read_transition(text) is not None else "give a time like 2026-03-29T01:00:00Z"
+    ),
+}
+"""Keys of the pricing extension whose values have a form of their own: key → what is wrong with a text."""
+
+
 class Configuration:
     """GetConfiguration and ChangeConfiguration (§5.3, §5.8)."""
 
@@ -229,6 +264,10 @@ class Configuration:
         problem = key.problem(text) if key.writable else f"{key.name} is read-only"
         if not problem and key.setting == _PING:
             problem = ping_problem(self._settings, text)
+        if not problem and key.name == "Language":
+            languages = self._settings.members("DisplayMessageCtrlr.SupportedLanguages")
+            if text.strip() not in languages:
+                problem = f"Language: {text[:40]!r} is not among SupportedLanguages ({', '.join(languages)})"
         return problem
 
     def _entry(self, key: ConfigurationKey) -> dict[str, object]:

@@ -9,6 +9,7 @@ from agent.ocpp.ports import JournalPort, StationPort
 from agent.ocpp.v16.configuration import Configuration
 from agent.ocpp.v16.data_transfer import DataTransfers
 from agent.ocpp.v16.local_list import LocalList16
+from agent.ocpp.v16.pricing import Pricing16
 from agent.ocpp.v16.reservation import Reservation16
 from agent.ocpp.v16.smart_charging import SmartCharging16
 from agent.ocpp.v16.times import carries
@@ -47,6 +48,7 @@ class Handlers:
         """What the network may ask to be sent; others add theirs."""
         self.data_transfers = DataTransfers()
         """Vendors' messages that are understood; others add theirs."""
+        Pricing16(station, journal, note).offer_to(self.data_transfers)
         self._by_action: Mapping[str, Callable[[Payload], Reply]] = {
             "ChangeAvailability": self._change_availability,
             "ChangeConfiguration": self._change_configuration,

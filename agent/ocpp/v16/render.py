@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -15,11 +16,15 @@ from agent.journal.events import (
     TransactionEnded,
     TransactionStarted,
     TransactionUpdated,
+    Unplugged,
 )
 from agent.ocpp.delivery import Receipt, Rendered
 from agent.ocpp.schema import MAX_INTEGER
 from agent.ocpp.v16.times import id_tag, time_text, token_info
 from agent.station.commands import ConnectorStatus, StatusReport
+
+COST_VENDOR = "org.openchargealliance.costmsg"
+"""vendorId of the messages about prices and costs."""
 
 UNKNOWN_TRANSACTION = -1
 """Errata 3.18: the id to use when the start was never confirmed."""
@@ -127,6 +132,9 @@ class Renderer16:
                 return Rendered("StopTransaction", _stop(event, utc_s, number))
             case TransactionUpdated():
                 return None
+            case Unplugged():
+                # OCA "California Pricing": queued as messages of a transaction are. Useless without its number.
+                return None if number is None else Rendered("DataTransfer", _unplugged(utc_s, number))
 
     def receipt(self, event: Event, payload: Mapping[str, Any]) -> Receipt:
         """Read the answer. Only a start's answer holds something we cannot do without: the transaction's number."""
@@ -173,6 +181,11 @@ def _stop(event: TransactionEnded, utc_s: float, number: int | None) -> dict[str
     if samples:
         payload["transactionData"] = [{"timestamp": time_text(utc_s), "sampledValue": samples}]
     return payload
+
+
+def _unplugged(utc_s: float, number: int) -> dict[str, Any]:
+    data = json.dumps({"transactionId": number, "timestamp": time_text(utc_s)})
+    return {"vendorId": COST_VENDOR, "messageId": "ConnectorUnplugged", "data": data}
 
 
 def meter_values(

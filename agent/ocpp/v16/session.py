@@ -27,6 +27,7 @@ from agent.ocpp.v16.configuration import Configuration
 from agent.ocpp.v16.files import Files16
 from agent.ocpp.v16.handlers import Handlers, Payload
 from agent.ocpp.v16.heartbeat import LONGEST_S, Heartbeat
+from agent.ocpp.v16.pricing import text_keys
 from agent.ocpp.v16.refusal import RequestRefusedError
 from agent.ocpp.v16.render import Renderer16, meter_values, status_notification
 from agent.ocpp.v16.security import VENDOR, Security16
@@ -69,10 +70,11 @@ class Session16:
         self._boot = Boot(self._own_waits)
         self._security = self._new_security()
         self._heartbeat = Heartbeat(settings.integer("OCPPCommCtrlr.HeartbeatInterval"))
+        live = (*(self._security.live_keys if self._security else ()), *text_keys(settings, self._station))
         self._handlers = Handlers(
             surroundings.station,
             surroundings.journal,
-            Configuration(settings, len(evses), all_cables, self._security.live_keys if self._security else ()),
+            Configuration(settings, len(evses), all_cables, live),
             evses,
             lambda: self.state is UplinkState.ACCEPTED,
             lambda text: self._quiet.log("request", surroundings.now(), text),
