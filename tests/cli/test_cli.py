@@ -269,3 +269,22 @@ def test_the_screen_of_a_quiet_station() -> None:
     quiet["uplink"]["state"] = "offline_by_command"
     assert "Uplink      offline by command, since 2026-01-02 03:04:05" in screen(quiet)
     assert "-> 'evse-agent link online' restores it" in screen(quiet)
+
+
+def test_the_screen_shows_price_and_cost() -> None:
+    status = copy.deepcopy(STATUS)
+    price = {"text": "0.30 $/kWh", "running_cost": "1.230", "idle": True}
+    status["evses"][0]["price"] = {**price, "final_cost": None, "final_text": "", "qr_text": ""}  # type: ignore[typeddict-item]
+    status["clock"]["local"] = "2026-01-01T23:04:05-05:00"
+    text = screen(status)
+    assert "Cost      1.230 so far, idle" in text
+    assert "Price     0.30 $/kWh" in text
+    assert "2026-01-01 23:04:05 on the display" in text
+    assert max(map(len, text.splitlines())) <= WIDTH
+    shown = {"final_cost": "3.31", "final_text": "Thank you", "qr_text": "https://cpo.example/1"}
+    status["evses"][0]["price"] = {**price, **shown}  # type: ignore[typeddict-item]
+    text = screen(status)
+    assert "Cost      3.31 in all" in text
+    assert "Thank you" in text
+    assert "https://cpo.example/1" in text
+    assert "so far" not in text
