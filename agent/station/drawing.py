@@ -23,6 +23,8 @@ class Drawing:
         self.most_a = 0.0
         self.until: float | None = None
         """When a lowered offer counts as followed, whatever the meter says (monotonic)."""
+        self.guessed = False
+        """``most_a`` is what the outlet could carry, because after our restart nobody has told yet what is drawn."""
         self._lower_a = 0.0
         self._since = 0.0
 
@@ -31,6 +33,7 @@ class Drawing:
         lower_a, taken = _offered(evse)
         if lower_a >= self.most_a:
             self.most_a, self.until = lower_a, None
+            self.guessed = evse.observation is None and evse.in_transaction
             return
         if not taken:
             return
@@ -39,12 +42,18 @@ class Drawing:
             self.until = now + (FOLLOW_S if lower_a > 0 else OPEN_S)
         self._lower_a = lower_a
         if now >= self.until or self._followed(evse):
-            self.most_a, self.until = lower_a, None
+            self.most_a, self.until, self.guessed = lower_a, None, False
 
     def granted(self, current_a: float) -> None:
         """A permit for this goes out."""
         if current_a > self.most_a:
-            self.most_a, self.until = current_a, None
+            self.most_a, self.until, self.guessed = current_a, None, False
+
+    def has_a(self, evse: Evse) -> float:
+        """Return what the vehicle has for sure: that much it may keep, whatever the others draw."""
+        if not self.guessed:
+            return self.most_a
+        return 0.0 if evse.observation is None else min(evse.observation.offered_a, self.most_a)
 
     def _followed(self, evse: Evse) -> bool:
         if evse.observation is not None and evse.observation.contactor_closed is False:

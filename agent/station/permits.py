@@ -143,13 +143,13 @@ class Permits:
 
     def _now_a(self, evse: Evse) -> float:
         """Return how much of its share an EVSE can have at once: all, unless others still draw what it is to get."""
-        own = self._drawing[evse.id]
+        has_a = self._drawing[evse.id].has_a(evse)
         others_a = sum(drawing.most_a for number, drawing in self._drawing.items() if number != evse.id)
-        if evse.share_a <= own.most_a or others_a + evse.share_a <= self.limit_a() + ROUNDING_A:
+        if evse.share_a <= has_a or others_a + evse.share_a <= self.limit_a() + ROUNDING_A:
             return evse.share_a
         if evse.permit is not None:
             return min(evse.permit.current_a, evse.share_a)
-        return tenth(own.most_a)
+        return tenth(has_a)
 
     @staticmethod
     def _why_not(evse: Evse) -> str:

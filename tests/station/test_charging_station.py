@@ -432,6 +432,20 @@ def test_after_a_restart_nobody_gets_what_another_still_draws():
     assert permits(made) == {1: 10.0, 2: 10.0}
 
 
+def test_after_a_restart_nobody_gets_what_one_that_is_stopping_still_draws():
+    made = slow(evses=2)
+    charge(made, 1, 2)
+    made.run(10)
+    made.tap("CARD0001", 1)
+    assert made.outlets[1].closed
+    made.restart_agent()
+    for _ in range(12):
+        assert drawn(made) <= 20.0
+        made.run(0.5)
+    made.run(8)
+    assert permits(made) == {1: 0.0, 2: 20.0}
+
+
 @given(
     st.lists(
         st.tuples(
