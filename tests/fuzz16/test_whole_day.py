@@ -383,7 +383,7 @@ def test_two_hundred_charges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, se
     assert sum(b["energy_wh"] for b in books) > 100_000
     assert len({b["reason"] for b in books}) >= 3
     assert any(b["reservation_id"] for b in books)
-    assert any(len(b["meter_values"]) > 2 for b in books)
+    assert any(len(b["meter_values"]) > 1 for b in books)
     assert set(day.ways) >= {"plug first", "card first", "from afar", "with a plan", "reserved"}
     taken = {name for name, count in day.asked.items() if count}
     for action in (
