@@ -37,24 +37,37 @@ from .site import write_config
 
 SAMPLES_PER_TRANSACTION = 98
 MESSAGES_PER_TRANSACTION = SAMPLES_PER_TRANSACTION + 2
+FAR_S = 0.02
+"""Round trip of a cellular uplink that does well."""
+FAR_SHARE = 2
+"""So much fewer records go the long way."""
 REPLAY_TIMEOUT_S = 120.0
 ACTIONS = ("StartTransaction", "MeterValues", "StopTransaction")
 
 
 def measure(scratch: Path, checks: int, messages: int) -> list[Figure]:
-    """``checks`` validations of each kind; about ``messages`` records replayed (whole transactions)."""
-    transactions = max(1, messages // MESSAGES_PER_TRANSACTION)
+    """``checks`` validations of each kind; about ``messages`` records replayed (whole transactions), near and far."""
     figures = [*_validation(checks)]
+    figures += _compare(scratch / "near", "replay", messages, 0.0)
+    figures += _compare(scratch / "far", "replay_far", messages // FAR_SHARE, FAR_S)
+    return figures
+
+
+def _compare(scratch: Path, name: str, messages: int, answer_after_s: float) -> Iterator[Figure]:
+    """Replay to a CSMS that answers so late, and let a bare loop send the same frames to it."""
+    transactions = max(1, messages // MESSAGES_PER_TRANSACTION)
     with CsmsProcess(scratch / "csms") as csms:
-        progress(f"  replay of {transactions * MESSAGES_PER_TRANSACTION} records by the agent")
+        for action in ACTIONS if answer_after_s else ():
+            csms.ctl("delay", action, answer_after_s)
+        far = f", answers {answer_after_s * 1000:g} ms late" if answer_after_s else ""
+        progress(f"  replay of {transactions * MESSAGES_PER_TRANSACTION} records by the agent{far}")
         replayed, per_s, cpu_ms = _replay(scratch, csms, transactions)
         progress("  the same frames by a bare loop")
         bare_per_s = asyncio.run(_bare(csms, transactions))
-    figures.append(Figure("replay_messages_per_s", per_s, replayed, note="each answered before the next is sent"))
-    figures.append(Figure("replay_bare_messages_per_s", bare_per_s, replayed, note="ready frames, same CSMS"))
-    figures.append(Figure("replay_to_bare_ratio", ratio(per_s, bare_per_s), replayed))
-    figures.append(Figure("replay_agent_cpu_per_message_ms", cpu_ms, replayed, note="user and system"))
-    return figures
+    yield Figure(f"{name}_messages_per_s", per_s, replayed, note=f"each answered before the next is sent{far}")
+    yield Figure(f"{name}_bare_messages_per_s", bare_per_s, replayed, note="ready frames, same CSMS")
+    yield Figure(f"{name}_to_bare_ratio", ratio(per_s, bare_per_s), replayed)
+    yield Figure(f"{name}_agent_cpu_per_message_ms", cpu_ms, replayed, note="user and system")
 
 
 # ---- validation ----
