@@ -20,13 +20,16 @@ Times are seconds of ``time.monotonic()``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
 from hal.values import (
     BoardReading,
+    ButtonPress,
     ContactorReading,
     EmergencyStopReading,
+    EnclosureReading,
     Health,
     Indication,
     LockReading,
@@ -55,8 +58,12 @@ class PortKind(Enum):
     TOKEN_READER = "token_reader"
     TEMPERATURE_SENSOR = "temperature_sensor"
     EMERGENCY_STOP = "emergency_stop"
+    ENCLOSURE = "enclosure"
+    BUTTON = "button"
     INDICATOR = "indicator"
     BOARD = "board"
+    CHARGE_CONTROLLER = "charge_controller"
+    """Beside CONTROL_PILOT, CONTACTOR and BOARD: the device runs the pilot by itself (see ``ChargeController``)."""
 
 
 @runtime_checkable
@@ -125,6 +132,19 @@ class EmergencyStop(Protocol):
 
 
 @runtime_checkable
+class Enclosure(Protocol):
+    """Contacts that tell whether the housing is open and whether the charger stands upright."""
+
+    def enclosure(self) -> EnclosureReading | None: ...
+
+
+@runtime_checkable
+class Button(Protocol):
+    def take_presses(self) -> list[ButtonPress]:
+        """Return the presses since the last call, oldest first, and forget them."""
+
+
+@runtime_checkable
 class Indicator(Protocol):
     def set_indication(self, indication: Indication, now: float) -> None: ...
 
@@ -137,6 +157,22 @@ class Board(Protocol):
 
     def reset_board(self, now: float) -> None:
         """Ask the board to reset itself (or pulse its reset line)."""
+
+
+@runtime_checkable
+class ChargeController(ControlPilot, Contactor, Board, Protocol):
+    """A controller that runs pilot and contactor by itself; control follows it, permits and limits still rule.
+
+    * ``set_pilot`` with a PWM duty allows it to offer at most the current of that duty (``hal.duty.current_of``),
+      and with it to close its contacts by itself when the vehicle asks. x1 and F forbid both: it must stop offering
+      and open, within the time its driver promises (``Driver.opens_within_s``). Where it knows no F, F is as x1.
+    * ``set_contactor(True)`` confirms what it has done; ``set_contactor(False)`` beside a PWM duty forbids nothing
+      (it is asserted on every tick before the vehicle asks). Whenever control wants the contacts open it also shows
+      a steady pilot.
+    * ``pilot().state`` and ``contactor().closed`` are what the controller reports; ``board()`` is its life sign,
+      carries its own faults and its limits.
+    * Its own time-out, where it has one, is set so that charging stops or falls to the lowest current without us.
+    """
 
 
 class Device(Protocol):
@@ -166,3 +202,22 @@ class Device(Protocol):
 
     def unit(self, name: str) -> object:
         """Return the unit of that name ('' for a device with one unit). KeyError for an unknown one."""
+
+
+PROTOCOLS: Mapping[PortKind, type] = {
+    PortKind.CONTROL_PILOT: ControlPilot,
+    PortKind.CONTACTOR: Contactor,
+    PortKind.PROXIMITY_PILOT: ProximityPilot,
+    PortKind.CABLE_LOCK: CableLock,
+    PortKind.RESIDUAL_CURRENT_MONITOR: ResidualCurrentMonitor,
+    PortKind.POWER_METER: PowerMeter,
+    PortKind.TOKEN_READER: TokenReader,
+    PortKind.TEMPERATURE_SENSOR: TemperatureSensor,
+    PortKind.EMERGENCY_STOP: EmergencyStop,
+    PortKind.ENCLOSURE: Enclosure,
+    PortKind.BUTTON: Button,
+    PortKind.INDICATOR: Indicator,
+    PortKind.BOARD: Board,
+    PortKind.CHARGE_CONTROLLER: ChargeController,
+}
+"""What a unit that claims a port must implement."""

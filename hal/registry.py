@@ -40,6 +40,10 @@ class Driver:
     options: type
     units: Callable[[Any], Mapping[str, frozenset[PortKind]]]
     create: Callable[[str, Any], Device]
+    opens_within_s: float = 0.1
+    """Promise: from the command to open (contactor off, pilot steady) until it has left on the wire, or its pins have
+    moved, with the device and its counterpart well. Held to by the conformance kit. Longer than 0.1 s only for a
+    charge controller that opens by its own rules at once and hears from us by polling."""
 
 
 def load(name: str) -> Driver:

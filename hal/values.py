@@ -111,6 +111,23 @@ class EmergencyStopReading:
     pressed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class EnclosureReading:
+    at: float
+    open: bool = False
+    """A cover or door is off or open."""
+    tilted: bool = False
+    """The charger no longer stands upright: it was hit."""
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonPress:
+    """One press of the start/stop button, told when it is released (or when it has become a long one)."""
+
+    at: float
+    long: bool = False
+
+
 class Quality(Enum):
     GOOD = "good"
     SUSPECT = "suspect"
@@ -162,6 +179,17 @@ class BoardError(Enum):
     LOCK = "lock"
     PILOT = "pilot"
     OVER_CURRENT = "over_current"
+    GROUND = "ground"
+    """No protective earth."""
+    CONTACTOR_WELDED = "contactor_welded"
+    CONTACTOR_STUCK_OPEN = "contactor_stuck_open"
+    TEMPERATURE = "temperature"
+    CABLE = "cable"
+    """The cable's coding cannot be read or does not fit."""
+    SUPPLY = "supply"
+    """Under- or over-voltage, a missing phase."""
+    INTERNAL = "internal"
+    """Its own hardware or software failed; nothing more is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from agent.control.fault_book import FaultBook, us_rules
 from agent.control.faults import FAULTS, Condition, FaultPilot
 from agent.control.guards import Guards
 from agent.control.inputs import EvseInputs, EvseOutputs
-from agent.control.limits import MIN_OFFER_A, DutyGovernor, duty_of, lowest, offer_of
+from agent.control.limits import MIN_OFFER_A, DutyGovernor, duty_of, lowest
 from agent.control.lock import LockControl
 from agent.control.permit import Lease, PermitHolder
 from agent.control.phases import PhaseSwitch
@@ -21,6 +21,7 @@ from agent.control.settings import EvseSettings
 from agent.control.view import indication_of, observe
 from agent.control.wake import WakeUp
 from agent.link.messages import FaultCode, FaultReport, Hold, Permit
+from hal.duty import current_of
 from hal.ports import PortKind
 from hal.values import PILOT_F_PCT, PILOT_X1_PCT, Cable, Indication, PilotState
 
@@ -302,7 +303,7 @@ class EvseControl:
         pilot = self.sequence.pilot
         if pilot is Pilot.PWM:
             self.duty_pct = duty_of(self._governor.offer(self.limit_a, now))
-            self.offered_a = round(offer_of(self.duty_pct), 3)
+            self.offered_a = round(current_of(self.duty_pct), 3)
             return
         self._governor.steady()
         self.duty_pct = PILOT_F_PCT if pilot is Pilot.F else PILOT_X1_PCT

@@ -12,8 +12,6 @@ MIN_OFFER_A = 6.0
 MAX_OFFER_A = 80.0
 DEAD_BAND_A = 0.5
 """A raise by less than this does not move the pilot (iec61851.md §2.3)."""
-OFFER_DUTY_PCT = (8.0, 97.0)
-"""Duty cycles by which a vehicle may draw current (iec61851.md §2.1)."""
 
 
 def duty_of(current_a: float) -> float:
@@ -33,19 +31,6 @@ def duty_of(current_a: float) -> float:
     else:
         duty = min(current_a, MAX_OFFER_A) / 2.5 + 64.0
     return math.floor(duty * 100.0 + 1e-6) / 100.0
-
-
-def offer_of(duty_pct: float) -> float:
-    """Return the current in ampere that a vehicle reads from a duty cycle; 0 where it may draw nothing by it."""
-    if not OFFER_DUTY_PCT[0] <= duty_pct <= OFFER_DUTY_PCT[1]:
-        return 0.0
-    if duty_pct < 10.0:
-        return 6.0
-    if duty_pct <= 85.0:
-        return duty_pct * 0.6
-    if duty_pct <= 96.0:
-        return (duty_pct - 64.0) * 2.5
-    return MAX_OFFER_A
 
 
 def lowest(limits: Iterable[tuple[str, float]]) -> tuple[float, str]:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.control.limits import DutyGovernor, duty_of, lowest, offer_of
+from agent.control.limits import DutyGovernor, duty_of, lowest
 from agent.control.permit import Lease, PermitHolder
 from agent.link.messages import Permit
+from hal.duty import current_of
 
 
 @pytest.mark.parametrize(
@@ -68,12 +69,12 @@ def test_duty_of_a_current(current_a: float, duty_pct: float) -> None:
     ],
 )
 def test_what_a_vehicle_reads(duty_pct: float, current_a: float) -> None:
-    assert offer_of(duty_pct) == pytest.approx(current_a)
+    assert current_of(duty_pct) == pytest.approx(current_a)
 
 
 @given(st.floats(6.0, 80.0))
 def test_an_offer_is_never_above_what_was_asked_and_hardly_below(current_a: float) -> None:
-    offered_a = offer_of(duty_of(current_a))
+    offered_a = current_of(duty_of(current_a))
     assert offered_a <= current_a + 1e-6
     gap_a = 1.5 if 51.0 < current_a <= 52.51 else 0.1
     assert offered_a >= current_a - gap_a - 0.025

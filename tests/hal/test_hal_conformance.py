@@ -23,22 +23,9 @@ from hal.drivers.modbus_meter import MeterOptions, ModbusMeterOptions
 from hal.drivers.serial_line import SerialLine, SerialSettings
 from hal.drivers.serial_reader.driver import Protocol, SerialReaderOptions
 from hal.options import Rule
-from hal.ports import Device, DeviceError, PortKind
+from hal.ports import Device, DeviceError
 from hal.values import Indication
 
-PROTOCOLS = {
-    PortKind.CONTROL_PILOT: ports.ControlPilot,
-    PortKind.CONTACTOR: ports.Contactor,
-    PortKind.PROXIMITY_PILOT: ports.ProximityPilot,
-    PortKind.CABLE_LOCK: ports.CableLock,
-    PortKind.RESIDUAL_CURRENT_MONITOR: ports.ResidualCurrentMonitor,
-    PortKind.POWER_METER: ports.PowerMeter,
-    PortKind.TOKEN_READER: ports.TokenReader,
-    PortKind.TEMPERATURE_SENSOR: ports.TemperatureSensor,
-    PortKind.EMERGENCY_STOP: ports.EmergencyStop,
-    PortKind.INDICATOR: ports.Indicator,
-    PortKind.BOARD: ports.Board,
-}
 READINGS = ("pilot", "contactor", "proximity", "lock", "residual_current", "meter", "emergency_stop")
 COMMANDS: dict[str, tuple[Any, ...]] = {
     "set_pilot": (50.0, 0.0),
@@ -125,7 +112,7 @@ def test_units_implement_the_ports_they_are_said_to(sample: str) -> None:
     for name, kinds in units.items():
         assert kinds
         for kind in kinds:
-            assert isinstance(device.unit(name), PROTOCOLS[kind]), (name, kind)
+            assert isinstance(device.unit(name), ports.PROTOCOLS[kind]), (name, kind)
     with pytest.raises(KeyError, match="attic"):
         device.unit("attic")
 
