@@ -21,6 +21,7 @@ from agent import __version__, config
 from agent.bookkeeper import Bookkeeper
 from agent.clock import Clock
 from agent.filework import FileWork
+from agent.hard_reset import restart_machine
 from agent.journal.journal import Journal, JournalError
 from agent.link.client import ControlLink
 from agent.link.messages import Permit, ToAgent, ToControl, Welcome
@@ -67,6 +68,7 @@ from agent.station.station import Station
 from agent.station.tariff import RunningCost
 from agent.station.tokens import Token, TokenInfo
 from agent.station.wall_clock import offset_s
+from agent.update.commands import run as run_command
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +134,7 @@ class App:
         self._books = Books()
         self._retry: asyncio.TimerHandle | None = None
         self._exit: asyncio.Future[int] | None = None
+        self._resetting: asyncio.Task[None] | None = None
 
     # ---- life ------------------------------------------------------------------------------------------------
 
@@ -159,6 +162,8 @@ class App:
         for timer in (self._timer, self._retry):
             if timer is not None:
                 timer.cancel()
+        if self._resetting is not None:
+            self._resetting.cancel()
         tunnel.cancel()
         await asyncio.gather(tunnel, return_exceptions=True)
         await self._files.close()
@@ -233,9 +238,17 @@ class App:
             case Restart(kind):
                 log.warning("%s reset: leaving for a fresh start", kind.value.lower())
                 self._security.record(SecurityEvent.RESET_OR_REBOOT, f"{kind.value.lower()} reset")
-                asyncio.get_running_loop().call_soon(self._leave, EXIT_RESTART)
+                self._resetting = asyncio.create_task(self._reset(kind), name="reset")
             case Record() | Keep():
                 return
+
+    async def _reset(self, kind: ResetKind) -> None:
+        """A hard reset restarts the machine where it can be; else, or when that fails, the agent alone."""
+        update = self._config.update
+        if kind is ResetKind.HARD and update.restart:
+            retries = self._settings.integer("OCPPCommCtrlr.ResetRetries")
+            await restart_machine(update.restart, retries, lambda command: run_command(command, update.timeout_s))
+        self._leave(EXIT_RESTART)
 
     def _set_timer(self) -> None:
         if self._timer is not None:

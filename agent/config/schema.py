@@ -352,7 +352,9 @@ class Update:
     install: tuple[str, ...] = option((), help="puts the new version in place; empty: the network cannot update")
     confirm: tuple[str, ...] = option((), help="asked after the restart: does the new version run? makes it stay")
     roll_back: tuple[str, ...] = option((), help="puts the old version back when the new one is not healthy")
-    restart: tuple[str, ...] = option((), help="restarts the machine; empty: a fresh start of the agent will do")
+    restart: tuple[str, ...] = option(
+        (), help="restarts the machine, also at a hard reset; empty: a fresh start of the agent will do"
+    )
     timeout_s: float = option(1800.0, help="the longest a command may take", unit="s", ge=1, le=86_400)
     health_s: float = option(
         900.0, help="control and network must answer a new version within this time", unit="s", ge=1, le=86_400

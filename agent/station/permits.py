@@ -10,6 +10,7 @@ from agent.station.charging.plan import tenth
 from agent.station.drawing import Drawing
 from agent.station.evse import Evse
 from agent.station.limits import MINIMUM_A, Claim, share
+from agent.station.phase_rotation import lines_of
 from agent.station.roaming import used_up
 from agent.station.site import Site, earliest
 from agent.station.smart_charging import SmartCharging
@@ -98,7 +99,12 @@ class Permits:
             wanted_a = math.ceil(level.minimum_a * 10 - 1e-6) / 10
             if MINIMUM_A < wanted_a <= min(most_a, self.limit_a()):
                 least_a = wanted_a
-        return Claim(evse.id, most_a, session.order, asking and not resting, resting, least_a)
+        return Claim(evse.id, most_a, session.order, asking and not resting, resting, least_a, self._lines(evse))
+
+    def _lines(self, evse: Evse) -> frozenset[int]:
+        """Return the phases of the feed that an EVSE loads."""
+        rotations = self._site.settings.string("ElectricalFeed.PhaseRotation")
+        return lines_of(rotations, evse.id, evse.config.phases, self._site.config.installation.phases)
 
     def may_draw(self, evse: Evse) -> bool:
         """False for a token refused afterwards that has had its rest (OCPP 1.6 §9.1.18 MaxEnergyOnInvalidId)."""
@@ -144,7 +150,11 @@ class Permits:
     def _now_a(self, evse: Evse) -> float:
         """Return how much of its share an EVSE can have at once: all, unless others still draw what it is to get."""
         has_a = self._drawing[evse.id].has_a(evse)
-        others_a = sum(drawing.most_a for number, drawing in self._drawing.items() if number != evse.id)
+        others = [each for each in self._site.evses.values() if each is not evse]
+        others_a = max(
+            sum(self._drawing[each.id].most_a for each in others if line in self._lines(each))
+            for line in self._lines(evse)
+        )
         if evse.share_a <= has_a or others_a + evse.share_a <= self.limit_a() + ROUNDING_A:
             return evse.share_a
         if evse.permit is not None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from agent.app import EXIT_RESTART
 
 if TYPE_CHECKING:
     from conftest import Site, SiteFactory
@@ -58,3 +61,17 @@ def test_self_test_and_board_reset_reach_control(new_site: SiteFactory) -> None:
     assert evse_agent(site, "reset-board", "1").returncode == 0
     site.lab.wait_for(lambda e: e["board"]["resets"] > resets)
     assert evse_agent(site, "reset-board", "7").returncode == 4
+
+
+def test_a_hard_reset_restarts_the_machine_and_tries_again_when_that_fails(
+    new_site: SiteFactory, tmp_path: Path
+) -> None:
+    tries = tmp_path / "tries"
+    command = ["sh", "-c", f"echo once more >> {tries}; exit 1"]
+    site = new_site({"update.restart": command, "ocpp.settings.ResetRetries": "2"})
+    site.start()
+    assert site.csms.call("LAB-0001", "Reset", {"type": "Hard"}) == {"status": "Accepted"}
+    assert site.charger.wait_exit("agent") == EXIT_RESTART
+    assert tries.read_text().splitlines() == ["once more"] * 3
+    site.charger.start("agent")
+    site.charger.wait_accepted()

@@ -393,6 +393,17 @@ class World:
     def reasons(self, number=1):
         return [one["code"] for one in self.station.snapshot(self.moment())[number - 1]["reasons"]]
 
+    def _lines(self, evse):
+        """Phases of the feed that an outlet may load, read off the setting in the plainest way."""
+        told = dict(part.strip().split(".") for part in self.rotations.split(",") if part.strip())
+        wires = {each.id: each.phases for each in self.config.evses}[evse]
+        order = told.get(str(evse), "")
+        return {"RST".index(letter) + 1 for letter in order[:wires]} if wires == 1 and order else {1, 2, 3}
+
+    @property
+    def rotations(self):
+        return self.station._site.settings.string("ElectricalFeed.PhaseRotation")
+
     def check(self):
         """What must hold at every step."""
         for words in self.history.values():
@@ -411,7 +422,9 @@ class World:
         permits = [outlet.permit for outlet in self.outlets.values() if outlet.permit is not None]
         for permit in permits:
             assert permit.transaction in running, "a permit without an open transaction"
-        assert sum(permit.current_a for permit in permits) <= self.config.installation.max_current_a + 1e-6
+        for line in (1, 2, 3):
+            loading = [permit.current_a for permit in permits if line in self._lines(permit.evse)]
+            assert sum(loading) <= self.config.installation.max_current_a + 1e-6
         documents = self.kept["session"]
         kept = {
             document["transaction"]

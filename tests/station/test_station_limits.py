@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from station_world import World, config
@@ -11,6 +12,7 @@ from station_world import World, config
 from agent.link.messages import Permit, Withdraw
 from agent.station.effects import Send
 from agent.station.limits import Claim, share
+from agent.station.phase_rotation import lines_of
 
 CLAIMS = st.lists(
     st.builds(
@@ -150,3 +152,62 @@ def test_the_cable_limits():
     world.outlets[1].observation = lambda now: __import__("dataclasses").replace(original(now), cable_a=13)
     charge(world, 1, 2)
     assert permits(world) == {1: 13, 2: 19}
+
+
+LINES = st.sampled_from([frozenset((1,)), frozenset((2,)), frozenset((3,)), frozenset((1, 2, 3))])
+
+
+@given(st.floats(0, 200), CLAIMS, st.lists(LINES, min_size=8, max_size=8))
+def test_no_phase_of_the_feed_is_overdrawn(limit_a, claims, lines):
+    claims = [replace(claim, lines=each) for claim, each in zip(claims, lines, strict=False)]
+    result = share(limit_a, claims)
+    for line in (1, 2, 3):
+        assert sum(result[claim.evse] for claim in claims if line in claim.lines) <= limit_a + 1e-9
+    for claim in claims:
+        assert result[claim.evse] == 0 or 6 <= result[claim.evse] <= claim.max_a
+    # Knowing the phases never gives an EVSE that loads only one of them less room than the feed has there.
+    for claim in claims:
+        alone = all(other is claim or not other.lines & claim.lines for other in claims)
+        if alone and claim.max_a >= 6 and limit_a >= 6:
+            assert result[claim.evse] >= min(claim.max_a, limit_a) - 0.11
+
+
+def test_single_phase_outlets_on_phases_of_their_own():
+    one, two = Claim(1, 32, 1, lines=frozenset((1,))), Claim(2, 32, 2, lines=frozenset((2,)))
+    three = Claim(3, 32, 3)
+    assert share(20, [one, two]) == {1: 20, 2: 20}
+    assert share(20, [one, two, three]) == {1: 10, 2: 10, 3: 10}
+    also = Claim(4, 32, 0, lines=frozenset((1,)))
+    # Phase 1 is divided by three; what the three-phase outlet cannot take on phase 2 is left to the one there.
+    assert share(24, [one, two, three, also]) == {1: 8, 2: 16, 3: 8, 4: 8}
+
+
+@pytest.mark.parametrize(
+    ("rotations", "evse", "phases", "feed_phases", "lines"),
+    [
+        ("", 1, 1, 3, {1, 2, 3}),
+        ("1.RST,2.STR", 1, 1, 3, {1}),
+        ("1.RST,2.STR", 2, 1, 3, {2}),
+        ("1.RST, 2.TRS ", 2, 1, 3, {3}),
+        ("2.Unknown", 2, 1, 3, {1, 2, 3}),
+        ("0.STR", 2, 1, 3, {1, 2, 3}),
+        ("2.STR", 2, 3, 3, {1, 2, 3}),
+        ("2.STR", 2, 1, 1, {1, 2, 3}),
+        ("2.SSS", 2, 1, 3, {1, 2, 3}),
+    ],
+)
+def test_which_phases_an_outlet_loads(rotations, evse, phases, feed_phases, lines):
+    assert lines_of(rotations, evse, phases, feed_phases) == lines
+
+
+def test_a_told_phase_rotation_lets_single_phase_outlets_charge_side_by_side():
+    world = World(config(evses=2, feed_a=16.0, phases=1))
+    world.run(1)
+    charge(world, 1, 2)
+    assert permits(world) == {1: 8, 2: 8}  # nothing is known: they may hang on one phase
+    world.call("set_setting", "ElectricalFeed.PhaseRotation", "1.RST,2.STR")
+    world.run(10)
+    assert permits(world) == {1: 16, 2: 16}
+    world.call("set_setting", "ElectricalFeed.PhaseRotation", "1.RST,2.RTS")
+    world.run(10)
+    assert permits(world) == {1: 8, 2: 8}
