@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agent.config.document import joined
 from agent.config.findings import listed, nearest, shown
 from agent.config.reader import Reader
+from agent.config.schema import EVSE_PORTS
 
 if TYPE_CHECKING:
     from hal.registry import Driver
@@ -27,11 +28,12 @@ _SOCKET_PATH_BYTES = 107
 _SOCKETS = ("control.sock", "api.sock")
 
 # Names of ``hal.ports.PortKind``; text, so that a process that loads no driver loads no port either.
-_NEEDS: Mapping[str, frozenset[str]] = {
-    "board": frozenset({"control_pilot", "contactor"}),
-    "meter": frozenset({"power_meter"}),
-    "reader": frozenset({"token_reader"}),
-}
+_NEEDS: Mapping[str, str] = {**EVSE_PORTS, "meter": "power_meter", "reader": "token_reader"}
+_ESSENTIAL = ("pilot", "contactor")
+"""Ports without which there is no EVSE: the board must offer those for which nothing else is named."""
+_SHARED = frozenset({"emergency_stop", "enclosure", "temperatures"})
+"""Only looked at, so that one may serve several EVSEs."""
+_CONTROLLER = "charge_controller"
 
 
 def check_across(
@@ -221,11 +223,22 @@ class _References:
                 if option not in values:
                     whole = False
                 elif values[option]:
-                    self._follow(values[option], f"{key}.{option}", needs, key)
+                    owner = "" if option in _SHARED else key
+                    self._follow(values[option], f"{key}.{option}", frozenset({needs}), owner)
+            if "board" not in values:
+                whole = False
+            elif values["board"]:
+                lacking = frozenset(_NEEDS[option] for option in _ESSENTIAL if not values.get(option))
+                self._follow(values["board"], f"{key}.board", lacking, key)
+            if "temperatures" not in values:
+                whole = False
+            for index, reference in enumerate(values.get("temperatures", ())):
+                self._follow(reference, f"{key}.temperatures[{index}]", frozenset({"temperature_sensor"}), "")
+            self._check_controller(key, values)
         if "evses" not in self._reader.lines:
             whole = False
         for index, name in enumerate(self._reader.values.get("", {}).get("readers", ())):
-            self._follow(name, f"readers[{index}]", _NEEDS["reader"], f"readers[{index}]")
+            self._follow(name, f"readers[{index}]", frozenset({_NEEDS["reader"]}), f"readers[{index}]")
         if "readers" not in self._reader.values.get("", {}) or not whole:
             return
         for name in self._devices:
@@ -247,7 +260,26 @@ class _References:
             self._reader.report.add(self._reader.line(key), key, str(error))
             return None
 
+    def _check_controller(self, key: str, values: Mapping[str, Any]) -> None:
+        """A controller that closes its own contacts cannot have others beside it, nor switch for another pilot."""
+        board = values.get("board", "")
+        pilot, contactor = (values.get(option, "") or board for option in _ESSENTIAL)
+        for option, reference, other in (("contactor", contactor, pilot), ("pilot", pilot, contactor)):
+            if _CONTROLLER in self._kinds_of(other) and reference and reference != other:
+                named = option if values.get(option) else "board"
+                self._reader.report.add(
+                    self._reader.line(f"{key}.{named}"),
+                    f"{key}.{named}",
+                    f"{other!r} runs pilot and contactor by itself; leave {option} to it",
+                )
+                return
+
+    def _kinds_of(self, reference: str) -> frozenset[str]:
+        name, _, unit = reference.partition(".")
+        return (self._units.get(name) or {}).get(unit, frozenset())
+
     def _follow(self, reference: str, key: str, needs: frozenset[str], owner: str) -> None:
+        """Note that ``key`` uses a unit, and whether it may. ``owner`` '': it only looks, and may share."""
         line = self._reader.line(key)
         add = self._reader.report.add
         name, dot, unit = reference.partition(".")
@@ -271,6 +303,8 @@ class _References:
                 missing = listed(sorted(kind.replace("_", " ") for kind in needs - units[unit]))
                 add(line, key, f"{reference!r} has no {missing}; {self._offers(needs)}")
                 return
+        if not owner:
+            return
         first = self._claimed.setdefault(reference, (owner, key, line))
         if first[0] != owner:
             add(line, key, f"{reference!r} serves {first[1]} already (line {first[2]}); one unit serves one EVSE")

@@ -135,13 +135,42 @@ class Temperature:
     hysteresis_c: float = option(5.0, help="how far it must cool before charging resumes", unit="°C", ge=1, le=30)
 
 
+EVSE_PORTS: Mapping[str, str] = MappingProxyType(
+    {
+        "pilot": "control_pilot",
+        "contactor": "contactor",
+        "proximity": "proximity_pilot",
+        "lock": "cable_lock",
+        "residual_current": "residual_current_monitor",
+        "emergency_stop": "emergency_stop",
+        "enclosure": "enclosure",
+        "button": "button",
+        "indicator": "indicator",
+    }
+)
+"""Options of ``Evse`` that name a device for one port, and that port's name (``hal.ports.PortKind``, as text, so that
+a process that opens no device imports none)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evse:
     """One outlet. Names of devices come from ``devices``; ``device.unit`` names a unit of a device with several."""
 
     id: int = option(help="number of the EVSE, from 1; also its OCPP connector id", ge=1, le=99)
     board: str = option(
-        help="device that drives this EVSE's pilot, contactor, lock, proximity and residual-current monitor"
+        help="device that drives this EVSE's pilot and contactor, and serves every port not named below"
+    )
+    pilot: str = option("", help="device for the control pilot; empty for the board")
+    contactor: str = option("", help="device for the main contacts; empty for the board")
+    proximity: str = option("", help="device that reads the cable's coding; empty for the board")
+    lock: str = option("", help="device for the cable lock; empty for the board")
+    residual_current: str = option("", help="residual-current monitor; empty for the board")
+    emergency_stop: str = option("", help="emergency-stop input; empty for the board; may serve several EVSEs")
+    enclosure: str = option("", help="contacts of cover and tilt; empty for the board; may serve several EVSEs")
+    button: str = option("", help="start/stop button; empty for the board")
+    indicator: str = option("", help="light or display; empty for the board")
+    temperatures: tuple[str, ...] = option(
+        (), help="temperature sensors beside the board's own, the hottest of all counts; may serve several EVSEs"
     )
     meter: str = option("", help="device (or device.unit) that measures this EVSE; empty for none")
     reader: str = option("", help="card reader of this EVSE alone; a common one goes under 'readers'")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from agent.control.device_state import DeviceState
 from agent.control.evse import EvseControl
-from agent.control.hardware import DeviceState, Hardware
+from agent.control.hardware import Hardware
 from agent.control.inputs import EvseInputs, EvseOutputs
 from agent.control.latches import LatchFile
 from agent.control.link_server import LinkServer
@@ -36,6 +37,7 @@ class Dispatcher:
         self._touched: set[int] = set()
         self._next_health = 0.0
         self._overrun_log = RateLimit(10.0)
+        self._blind = set[int]()
         self.link: LinkServer | None = None
         self._latches = latches or LatchFile(None)
         self._books = {number: evse.faults for number, evse in self.evses.items()}
@@ -63,7 +65,7 @@ class Dispatcher:
         self._outputs[number] = outputs
         if outputs.reports:  # after the commands are on the wire
             self._latches.save(self._books)
-        self._log(number, outputs, last)
+        self._log(number, inputs, outputs, last)
         self._tell(number, inputs, outputs, now)
         return outputs.active
 
@@ -83,7 +85,10 @@ class Dispatcher:
             if evse.sequence.closed:
                 evse.note_overrun(detail)
 
-    def _log(self, number: int, outputs: EvseOutputs, last: EvseOutputs | None) -> None:
+    def _log(self, number: int, inputs: EvseInputs, outputs: EvseOutputs, last: EvseOutputs | None) -> None:
+        if inputs.contactor is not None and inputs.contactor.closed is None and number not in self._blind:
+            self._blind.add(number)
+            log.warning("EVSE %d: the contactor has no feedback; a welded contact cannot be seen", number)
         was_closed = last is not None and last.contactor
         if outputs.contactor and not was_closed:
             log.info("EVSE %d: contactor closes, %.1f A offered", number, self.evses[number].offered_a)

@@ -202,8 +202,9 @@ class EvseControl:
     def _set_limit(self, inputs: EvseInputs, now: float) -> None:
         settings = self.settings
         hardware_a = settings.max_current_a
-        if inputs.board is not None and inputs.board.capabilities.max_current_a > 0.0:
-            hardware_a = min(hardware_a, inputs.board.capabilities.max_current_a)
+        for board in inputs.boards:
+            if board.capabilities.max_current_a > 0.0:
+                hardware_a = min(hardware_a, board.capabilities.max_current_a)
         if self._simplified and settings.simplified_pilot_limit_a > 0.0:
             hardware_a = min(hardware_a, settings.simplified_pilot_limit_a)
         cable = self.guards.cable
@@ -289,7 +290,7 @@ class EvseControl:
         if sequence.pilot is Pilot.PWM:
             self.phase_switch.offered()
         permit = self.permits.permit
-        fixed = inputs.board is not None and inputs.board.capabilities.min_phases > 1
+        fixed = any(board.capabilities.min_phases > 1 for board in inputs.boards)
         phases = permit.phases if permit is not None and lease in (Lease.LIVE, Lease.FAIL_SAFE) else None
         if self.phase_switch.update(phases, steady, fixed, now):
             holds.append(Hold.PHASE_SWITCH)

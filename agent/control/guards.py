@@ -16,6 +16,7 @@ from agent.control.supply import SupplyWatch
 from agent.control.thermal import TemperatureWatch
 from agent.control.timing import METER_STALE_S, PILOT_FAULT_S, STARTUP_GRACE_S, VENTILATION_S
 from agent.link.messages import FaultCode
+from hal.ports import PortKind
 from hal.values import MeterReading, PilotState
 
 
@@ -25,6 +26,7 @@ class Guards:
     def __init__(self, settings: EvseSettings, now: float) -> None:
         self._settings = settings
         self._started_at = now
+        self._pilot_unsupervised = not settings.has_board or PortKind.CONTROL_PILOT in settings.unsupervised
         self.classifier = PilotClassifier()
         self.diode = DiodeCheck()
         self.board = BoardWatch(settings)
@@ -100,7 +102,7 @@ class Guards:
             found[FaultCode.PILOT] = Condition(f"control pilot reads {state.value}")
         if stale:
             found[FaultCode.PILOT] = Condition("the control pilot is no longer measured")
-        elif inputs.pilot is None and not self._settings.has_board and now - self._started_at >= STARTUP_GRACE_S:
+        elif inputs.pilot is None and self._pilot_unsupervised and now - self._started_at >= STARTUP_GRACE_S:
             found[FaultCode.PILOT] = Condition("the control pilot has never been measured")
         if self._ventilation.held(state is PilotState.D and not self._settings.ventilation, now, VENTILATION_S):
             found[FaultCode.VENTILATION] = Condition("the vehicle asks for ventilation, which this place does not have")

@@ -10,6 +10,7 @@ from hal.values import (
     BoardReading,
     ContactorReading,
     EmergencyStopReading,
+    EnclosureReading,
     Indication,
     LockReading,
     MeterReading,
@@ -32,13 +33,24 @@ class EvseInputs:
     meter: MeterReading | None = None
     temperatures: tuple[TemperatureReading, ...] = ()
     emergency_stop: EmergencyStopReading | None = None
+    enclosure: EnclosureReading | None = None
     board: BoardReading | None = None
+    """Life sign of the board that drives the pilot, else of the first that drives anything."""
+    further_boards: tuple[BoardReading | None, ...] = ()
+    """The same of the other boards that serve this EVSE, always in one order."""
     trouble: str = ""
-    """Not empty: the driver of the board has failed; the text says how."""
+    """Not empty: the driver of a safety device has failed; the text says how."""
     unhealthy: str = ""
-    """Not empty: the board's device is not well; its own words."""
+    """Not empty: a board's device is not well; its own words."""
+    unhealthy_device: str = ""
+    """The same for a safety device without a life sign of its own."""
     reader_trouble: str = ""
     """The same for the EVSE's own card reader."""
+
+    @property
+    def boards(self) -> tuple[BoardReading, ...]:
+        """Every board that was heard at all."""
+        return tuple(each for each in (self.board, *self.further_boards) if each is not None)
 
 
 @dataclass(frozen=True, slots=True)

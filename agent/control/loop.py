@@ -14,8 +14,9 @@ import select
 import time
 from collections.abc import Callable, Iterable
 
+from agent.control.device_state import DeviceState
 from agent.control.dispatch import Dispatcher
-from agent.control.hardware import DeviceState, Hardware
+from agent.control.hardware import Hardware
 from agent.control.lateness import Lateness
 from agent.control.link_server import LinkServer
 

@@ -36,6 +36,8 @@ class EvseSettings:
     fail_safe_current_a: float = 6.0
     fail_safe_s: float = 600.0
     temperature: Temperature = field(default_factory=Temperature)
+    unsupervised: frozenset[PortKind] = frozenset()
+    """Ports whose readings age by their own time: their device has no life sign."""
 
     @property
     def has_meter(self) -> bool:
@@ -46,8 +48,11 @@ class EvseSettings:
         return PortKind.BOARD in self.ports
 
 
-def settings_of(config: Config, evse: Evse, ports: frozenset[PortKind]) -> EvseSettings:
-    """Return the facts of one EVSE of the configuration, given the ports its devices offer."""
+def settings_of(
+    config: Config, evse: Evse, ports: frozenset[PortKind], unsupervised: frozenset[PortKind]
+) -> EvseSettings:
+    """Return the facts of one EVSE of the configuration, given the ports its devices offer and which of them have
+    no life sign behind them."""
     feed = config.installation
     socket = evse.connector is ConnectorType.SOCKET
     return EvseSettings(
@@ -66,4 +71,5 @@ def settings_of(config: Config, evse: Evse, ports: frozenset[PortKind]) -> EvseS
         fail_safe_current_a=config.control.fail_safe_current_a,
         fail_safe_s=config.control.fail_safe_s,
         temperature=config.control.temperature,
+        unsupervised=unsupervised,
     )

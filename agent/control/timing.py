@@ -9,6 +9,9 @@ from __future__ import annotations
 # ---- pilot ------------------------------------------------------------------------------------------------------
 PILOT_STALE_S = 0.5
 """A pilot that is only measured must be measured this often. Own; Table A.6 sequences 11 and 12 allow 3 s."""
+PORT_STALE_S = 2.0
+"""Any other safety reading of a device without a life sign of its own: older than this, it is no reading. Own, for
+devices polled once a second; inside the 3 s of sequences 11 and 12."""
 PILOT_FAULT_S = 1.0
 """How long E, F or a level outside every band may last before it is a fault. Own, inside the 3 s of sequence 12."""
 PILOT_FAULT_MAX_S = 3.0

@@ -53,7 +53,17 @@ def _units_of_line(options: LineOptions) -> Mapping[str, frozenset[PortKind]]:
     return {name: frozenset({PortKind.POWER_METER}) for name in options.meters}
 
 
+CONTROLLER_PORTS = frozenset({PortKind.CONTROL_PILOT, PortKind.CONTACTOR, PortKind.BOARD, PortKind.CHARGE_CONTROLLER})
+PINS = {
+    "pilot": frozenset({PortKind.CONTROL_PILOT}),
+    "relay": frozenset({PortKind.CONTACTOR}),
+    "stop": frozenset({PortKind.EMERGENCY_STOP}),
+    "warm": frozenset({PortKind.TEMPERATURE_SENSOR}),
+}
+
 DRIVERS = {
+    "controller": Driver("controller", "a controller", BoardOptions, lambda options: {"": CONTROLLER_PORTS}, _never),
+    "pins": Driver("pins", "inputs and outputs", BoardOptions, lambda options: PINS, _never),
     "board": Driver("board", "a board", BoardOptions, lambda options: {"": BOARD_PORTS}, _never),
     "line": Driver(
         "line",
@@ -72,5 +82,5 @@ def load(name: str) -> Driver:
     if name == "needs-more":
         raise ImportError("No module named 'missing_library'")
     if name not in DRIVERS:
-        raise UnknownDriverError(f"no driver named {name!r}; installed are: {', '.join(DRIVERS)}")
+        raise UnknownDriverError(f"no driver named {name!r}; installed are: {', '.join(sorted(DRIVERS))}")
     return DRIVERS[name]

@@ -50,6 +50,19 @@ evses:
 """
 )
 
+COMPOSED = (
+    HEAD
+    + """\
+devices:
+  io: {driver: pins, port: /dev/ttyS1}
+  more: {driver: pins, port: /dev/ttyS2}
+  b1: {driver: board, port: /dev/ttyS3}
+evses:
+  - {id: 1, board: io.pilot, contactor: io.relay, lock: b1, emergency_stop: io.stop, temperatures: [io.warm, more.warm]}
+  - {id: 2, board: more.relay, pilot: more.pilot, emergency_stop: io.stop, temperatures: [io.warm]}
+"""
+)
+
 Findings = Callable[[str], list[str]]
 
 
@@ -67,6 +80,14 @@ def test_a_good_file(tmp_path: Path) -> None:
     assert config.readers == ("rfid",)
     assert isinstance(config.devices, MappingProxyType)
     assert config.control.lease_s == 60.0
+
+
+def test_an_evse_is_composed_of_several_devices(tmp_path: Path, findings: Findings) -> None:
+    assert findings(COMPOSED) == [], "inputs may serve several, and a device is used whatever names it"
+    (tmp_path / "config.yaml").write_text(COMPOSED)
+    evse = load(tmp_path / "config.yaml").evses[0]
+    assert (evse.contactor, evse.lock, evse.pilot) == ("io.relay", "b1", "")
+    assert evse.temperatures == ("io.warm", "more.warm")
 
 
 def test_without_drivers_no_port_is_imported(tmp_path: Path) -> None:
@@ -258,7 +279,7 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     ),
     "device without driver": (
         _with("driver: reader, ", "", GOOD),
-        ["config.yaml:12: devices.rfid.driver: is missing; give one of board, line, reader"],
+        ["config.yaml:12: devices.rfid.driver: is missing; give one of board, controller, line, pins, reader"],
     ),
     "device that is no section": (
         _with("{driver: reader, port: /dev/ttyS4}", "reader", GOOD),
@@ -266,11 +287,14 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     ),
     "driver that is a list": (
         _with("driver: reader", "driver: [reader]", GOOD),
-        ["config.yaml:12: devices.rfid.driver: must be the name of a driver: board, line, reader"],
+        ["config.yaml:12: devices.rfid.driver: must be the name of a driver: board, controller, line, pins, reader"],
     ),
     "unknown driver": (
         _with("driver: reader", "driver: raeder", GOOD),
-        ["config.yaml:12: devices.rfid.driver: no driver named 'raeder'; installed are: board, line, reader"],
+        [
+            "config.yaml:12: devices.rfid.driver: no driver named 'raeder'; installed are: board, controller, line, "
+            "pins, reader"
+        ],
     ),
     "driver without its library": (
         _with("driver: reader", "driver: needs-more", GOOD),
@@ -338,6 +362,44 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
             "config.yaml:15: evses[1].board: 'rfid' has no contactor, control pilot; these have: b1, b2",
             "config.yaml:16: readers[0]: 'b2' has no token reader; these have: rfid",
         ],
+    ),
+    "no contactor anywhere": (
+        _with("contactor: io.relay, ", "", COMPOSED),
+        [
+            "config.yaml:8: evses[0].board: 'io.pilot' has no contactor; these have: b1",
+        ],
+    ),
+    "a port of the wrong kind": (
+        _with("emergency_stop: io.stop", "emergency_stop: b1", COMPOSED),
+        [
+            "config.yaml:8: evses[0].emergency_stop: 'b1' has no emergency stop; these have: io.stop, more.stop",
+        ],
+    ),
+    "a sensor of the wrong kind": (
+        _with("[io.warm]", "[io.warm, b1, gone]", COMPOSED),
+        [
+            "config.yaml:9: evses[1].temperatures[1]: 'b1' has no temperature sensor; these have: io.warm, more.warm",
+            "config.yaml:9: evses[1].temperatures[2]: no device is named 'gone'; there are: io, more, b1",
+        ],
+    ),
+    "one contactor for two": (
+        _with("contactor: io.relay", "contactor: more.relay", COMPOSED),
+        [
+            "config.yaml:9: evses[1].board: 'more.relay' serves evses[0].contactor already (line 8); "
+            "one unit serves one EVSE"
+        ],
+    ),
+    "a contactor beside a controller": (
+        _with("driver: board, port: /dev/ttyS1", "driver: controller, port: /dev/ttyS1", GOOD)
+        .replace("board: b1,", "board: b1, contactor: b2,")
+        .replace("  - {id: 2, board: b2, meter: rs485.two, connector: cable}\n", ""),
+        ["config.yaml:14: evses[0].contactor: 'b1' runs pilot and contactor by itself; leave contactor to it"],
+    ),
+    "a pilot beside a controller": (
+        _with("driver: board, port: /dev/ttyS1", "driver: controller, port: /dev/ttyS1", GOOD)
+        .replace("board: b1,", "board: b1, pilot: b2,")
+        .replace("  - {id: 2, board: b2, meter: rs485.two, connector: cable}\n", ""),
+        ["config.yaml:14: evses[0].pilot: 'b1' runs pilot and contactor by itself; leave pilot to it"],
     ),
     "no device of the kind": (
         _with("board: b1}", "board: b1, meter: b1}", ONE),

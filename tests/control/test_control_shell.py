@@ -199,7 +199,7 @@ def test_a_driver_that_raises_opens_its_evse_and_never_ends_the_loop(
 
 
 def test_a_driver_that_works_again_is_trusted_after_a_while(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware_module, "WELL_S", 0.2)
+    monkeypatch.setattr("agent.control.device_state.WELL_S", 0.2)
     bench.charge()
     bench.board.broken = {"pilot"}
     bench.until(lambda: not bench.board.permitted, "open")
