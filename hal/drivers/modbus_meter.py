@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hal.drivers import modbus_rtu, register_map
-from hal.drivers.metering import EnergyCheck, energy_wh
+from hal.drivers.metering import EnergyRegister, active_power_w, energy_wh, impossible, most_power_w
 from hal.drivers.modbus_rtu import ExceptionAnswer, ReadAnswer, ReadRequest
 from hal.drivers.register_map import Block, MapError, Register, RegisterMap
 from hal.drivers.serial_line import SerialLine, SerialSettings
@@ -48,10 +48,13 @@ def _check_meters(meters: tuple[MeterOptions, ...]) -> str:
 class MeterOptions:
     address: int = option(help="Modbus address of the meter", ge=1, le=247)
     map: str = option(
-        help="register map: sdm120, sdm230, sdm630, sdm72d-m-v1, sdm72d-m-v2, or the path of your own",
+        help="register map: the name of a shipped one (docs/hardware/modbus-meter.md), or the path of your own",
         check=register_map.check,
     )
     name: str = option("", help="name of the unit; may be left out when the line has one meter only")
+    max_current_a: float = option(
+        0.0, help="rating of meter or breaker, 0 for not known: energy that grows faster is not believed", ge=0, le=1000
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +81,21 @@ class MeterUnit:
     trouble: str = "not read yet"
     """Empty when the last cycle gave a reading."""
     answered_at: float | None = None
-    _check: EnergyCheck = field(default_factory=EnergyCheck)
+    doubt: str = ""
+    """Why the last reading is suspect."""
+    _energy: EnergyRegister = field(default_factory=EnergyRegister)
     _reading: MeterReading | None = None
     _data: dict[int, bytes] = field(default_factory=dict)
     _energy_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.blocks = self.map.blocks()
-        energy = self.map.energy
-        self._check.step_wh = 0.0 if energy.is_float else abs(energy.scale)
+        energy, phases = self.map.energy, max(1, len(self.map.values.get("current_a", "...")))
+        self._energy = EnergyRegister(
+            step_wh=0.0 if energy.is_float else abs(energy.scale),
+            max_power_w=most_power_w(self.options.max_current_a, phases),
+            rollover_wh=energy.rolls_over_at,
+        )
 
     def meter(self) -> MeterReading | None:
         return self._reading
@@ -112,31 +121,57 @@ class MeterUnit:
         """All blocks of a cycle are in: make the reading, or say why not."""
         values: dict[str, tuple[float, ...]] = {}
         for key, registers in self.map.values.items():
-            numbers: list[float] = []
-            for register in registers:
-                number = register.decode(self._raw(register))
-                if number is None:
-                    if register.optional:
-                        continue
-                    self.trouble = f"{self.label}: register {register.address:#06x} ({key}) holds no number"
-                    return
-                numbers.append(number)
-            values[key] = tuple(numbers)
-        energy = energy_wh(values[register_map.REQUIRED][0])
+            numbers, self.trouble = self._numbers(key, registers)
+            if self.trouble:
+                return
+            values[key] = numbers
         export = values.get("energy_export_wh")
         power = values.get("power_w")
+        power_w = round(sum(power), DIGITS) if power else None
+        voltage_v, current_a = _rounded(values, "voltage_v"), _rounded(values, "current_a")
+        judged = self._energy.take(
+            values[register_map.REQUIRED][0], self._energy_at, active_power_w(power_w, voltage_v, current_a)
+        )
         self._reading = MeterReading(
             at=self._energy_at,
-            energy_import_wh=energy,
+            energy_import_wh=judged.energy_wh,
             energy_export_wh=energy_wh(export[0]) if export else None,
-            power_w=round(sum(power), DIGITS) if power else None,
-            voltage_v=_rounded(values, "voltage_v"),
-            current_a=_rounded(values, "current_a"),
+            power_w=power_w,
+            voltage_v=voltage_v,
+            current_a=current_a,
             frequency_hz=next(iter(_rounded(values, "frequency_hz")), None),
             power_factor=next(iter(_rounded(values, "power_factor")), None),
-            quality=self._check.judge(energy, self._energy_at),
+            quality=judged.quality,
         )
-        self.trouble = ""
+        self.doubt = f"{self.label}: {judged.doubt}" if judged.doubt else ""
+
+    @property
+    def event(self) -> str:
+        """What is worth telling of a meter that is well."""
+        turns = self._energy.turns
+        return f"{self.label}: its energy register rolled over ({turns} ×) and is continued" if turns else ""
+
+    def _numbers(self, key: str, registers: tuple[Register, ...]) -> tuple[tuple[float, ...], str]:
+        """Return the numbers under ``key``, and why the reading cannot be made."""
+        numbers: list[float] = []
+        missing: Register | None = None
+        for register in registers:
+            number = register.decode(self._raw(register))
+            where = f"{self.label}: register {register.address:#06x} ({key})"
+            if number is None and register.optional:
+                missing = register
+            elif number is None:
+                return (), f"{where} holds no number"
+            elif impossible(key, number, self.options.max_current_a):
+                return (), f"{where} shows {number:g}, which cannot be; check 'map'"
+            elif missing is not None:  # dropping L2 would make L3 look like it
+                return (
+                    (),
+                    f"{self.label}: register {missing.address:#06x} ({key}) holds no number, but a later phase does",
+                )
+            else:
+                numbers.append(number)
+        return tuple(numbers), ""
 
     def _raw(self, register: Register) -> bytes:
         return b"".join(self._data[address] for address in range(register.address, register.end))
@@ -220,14 +255,16 @@ class ModbusMeter:
         self._line.close()
 
     def health(self, now: float) -> Health:  # noqa: ARG002 (part of the contract)
-        troubles = [unit.trouble for unit in self._units.values() if unit.trouble]
+        units = self._units.values()
+        troubles = [unit.trouble or unit.doubt for unit in units if unit.trouble or unit.doubt]
         heard = [unit.answered_at for unit in self._units.values() if unit.answered_at is not None]
         last_heard_at = max(heard) if heard else None
         if self._map_trouble:
             return Health(False, self._map_trouble)
         if not self._line.is_open:
             return Health(False, self._line.trouble, last_heard_at)
-        detail = f"{self._options.port}: {'; '.join(troubles)}" if troubles else ""
+        told = troubles or [unit.event for unit in units if unit.event]
+        detail = f"{self._options.port}: {'; '.join(told)}" if told else ""
         return Health(not troubles, detail, last_heard_at)
 
     def unit(self, name: str) -> MeterUnit:

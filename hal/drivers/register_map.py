@@ -35,8 +35,12 @@ _FORMATS = {
     "float32": ">f",
     "float64": ">d",
 }
-_MAP_KEYS = {"name", "source", "function", "word_order", "max_registers", "max_gap", "values"}
-_REGISTER_KEYS = {"address", "type", "scale", "optional", "absent"}
+_UNSIGNED = (">H", ">I", ">Q")
+"""Counters of these formats roll over at their own width, unless the map says where."""
+_MAP_KEYS = {"name", "also", "source", "function", "word_order", "max_registers", "max_gap", "values"}
+_REGISTER_KEYS = {"address", "type", "scale", "optional", "absent", "rolls_over_at"}
+SMALLEST_NORMAL = {">f": 2.0**-126, ">d": 2.0**-1022}
+"""Numbers below are never measured; they are what swapped words look like."""
 _WORD_ORDERS = ("high_first", "low_first")
 
 
@@ -56,6 +60,8 @@ class Register:
     """Where the meter has no value (not a number, or one of ``absent``), go on without it."""
     absent: tuple[int, ...] = ()
     """Raw unsigned contents by which the meter says that it has no value."""
+    rolls_over_at: float = 0.0
+    """Value (in our unit) at which a counter begins at 0 again; 0: not known."""
 
     @property
     def count(self) -> int:
@@ -76,6 +82,8 @@ class Register:
         if int.from_bytes(raw, "big") in self.absent:
             return None
         value = float(struct.unpack(self.format, raw)[0])
+        if value != 0 and abs(value) < SMALLEST_NORMAL.get(self.format, 0.0):
+            return None
         # 1234 × 0.1 is 123.4 only by division; scales below 1 are reciprocals of whole numbers.
         divisor = round(1 / self.scale) if abs(self.scale) < 1 else 0
         scaled = value / divisor if divisor and math.isclose(1 / divisor, self.scale) else value * self.scale
@@ -126,7 +134,24 @@ class RegisterMap:
 
 def path_of(name: str) -> Path:
     """A plain name is one of our maps; anything with a slash or a suffix is a file of the user's own."""
-    return Path(name) if "/" in name or name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        return Path(name)
+    own = FOLDER / f"{name}.yaml"
+    return own if own.is_file() else names().get(name, own)
+
+
+def names() -> dict[str, Path]:
+    """Every name that a shipped map goes by, with its file: that of the file, and its ``also``."""
+    found: dict[str, Path] = {}
+    for path in sorted(FOLDER.glob("*.yaml")):
+        found[path.stem] = path
+        content = _read_yaml(path.read_text(encoding="utf-8"))
+        found.update(dict.fromkeys(content.get("also", ()), path))
+    return found
+
+
+def _read_yaml(text: str) -> Any:
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def load(name: str) -> RegisterMap:
@@ -135,12 +160,12 @@ def load(name: str) -> RegisterMap:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
+        known = ", ".join(sorted(names()))
         raise MapError(f"no register map {name!r}; there are: {known}; or give the path of your own") from None
     except (OSError, UnicodeDecodeError) as error:
         raise MapError(f"{path}: cannot be read: {error}") from None
     try:
-        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = _read_yaml(text)
     except yaml.YAMLError as error:
         raise MapError(f"{path}: is not YAML: {error}") from None
     return parse(content, str(path))
@@ -172,6 +197,11 @@ def parse(content: Any, source: str) -> RegisterMap:
         if not entries or len(entries) > (1 if key in SINGLE else 3):
             raise MapError(f"{where}: give {'one register' if key in SINGLE else 'one to three registers'}")
         values[key] = tuple(_register(item, low_first, where) for item in entries)
+    if values[REQUIRED][0].optional:
+        raise MapError(f"{source}: values.{REQUIRED}: may not be optional; remove 'optional'")
+    also = top.get("also", [])
+    if not isinstance(also, list) or not all(isinstance(item, str) for item in also):
+        raise MapError(f"{source}: also: give a list of names")
     return RegisterMap(str(top.get("name", source)), function, max_registers, max_gap, values)
 
 
@@ -188,7 +218,12 @@ def _register(entry: Any, low_first: bool, where: str) -> Register:
     if not isinstance(optional, bool):
         raise MapError(f"{where}: optional: {optional!r} is neither true nor false")
     address = _integer(fields, "address", 0, 0xFFFF - struct.calcsize(form) // 2 + 1, where, None)
-    return Register(address, form, float(scale), low_first, optional, tuple(absent))
+    end = fields.get("rolls_over_at", 0)
+    if isinstance(end, bool) or not isinstance(end, int | float) or not math.isfinite(end) or end < 0:
+        raise MapError(f"{where}: rolls_over_at: {end!r} is not a number from 0 up (0: not known)")
+    if not end and form in _UNSIGNED:
+        end = 2 ** (8 * struct.calcsize(form)) * abs(scale)
+    return Register(address, form, float(scale), low_first, optional, tuple(absent), float(end))
 
 
 def _mapping(content: Any, allowed: set[str], where: str) -> dict[str, Any]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from simulators.meters.eastron import words
+from simulators.meters.layouts import LAYOUTS
 from simulators.meters.register import MeterCore
 from simulators.oracle import EventLog
 
-READ_HOLDING = 3
-READ_INPUT = 4
 ILLEGAL_FUNCTION = 1
 ILLEGAL_ADDRESS = 2
 REQUEST_SIZE = 8
@@ -37,6 +35,7 @@ class Slave:
 
     address: int
     map_name: str
+    """A name of ``simulators.meters.layouts.LAYOUTS``."""
     core: MeterCore
     log: EventLog
     bad_crc: bool = False
@@ -75,18 +74,17 @@ class ModbusLine:
             return
         function = request[1]
         first, count = int.from_bytes(request[2:4], "big"), int.from_bytes(request[4:6], "big")
+        layout = LAYOUTS[slave.map_name]
         body: bytes | None = None
-        if function in (READ_HOLDING, READ_INPUT) and not slave.exception:
-            body = words(slave.core, slave.map_name, first, count) if function == READ_INPUT else None
-            code = ILLEGAL_ADDRESS
-        else:
-            code = ILLEGAL_FUNCTION
+        code = ILLEGAL_FUNCTION
+        if function == layout.function and not slave.exception:
+            body, code = layout.read(slave.core, first, count), ILLEGAL_ADDRESS
         if body is None:
             reply = bytes([slave.address, function | 0x80, code])
         else:
             reply = bytes([slave.address, function, len(body)]) + (_swapped(body) if slave.swapped_words else body)
             slave.reads += 1
-            if first <= 0x48 < first + count or first <= 0x156 < first + count:
+            if any(first <= address < first + count for address in layout.energy):
                 slave.log.add("read", register_wh=slave.core.shown()[0], first=first, count=count)
         check = crc16(reply)
         if slave.bad_crc:

@@ -83,6 +83,8 @@ def test_blocks_hold_every_register_and_keep_the_limit(addresses: list[int], lim
         (Register(0, ">f"), "FF800000", None),
         (Register(0, ">I", absent=(0xFFFFFFFF,)), "FFFFFFFF", None),
         (Register(0, ">H", 0.1), "04D2", 123.4),
+        (Register(0, ">f"), "00004366", None),  # 230.0 with its words swapped: too small to have been measured
+        (Register(0, ">f"), "00000000", 0.0),
     ],
 )
 def test_decoding(register: Register, raw: str, value: float | None) -> None:
@@ -105,6 +107,9 @@ def test_any_bytes_decode_to_a_finite_number_or_none(form: str, raw: bytes, low_
         ([], "give keys and values"),
         ({}, "values: give keys and values"),
         ({"values": {}}, "energy_import_wh is missing"),
+        ({"values": {"energy_import_wh": {"address": 0, "type": "int32", "optional": True}}}, "may not be optional"),
+        ({"values": {"energy_import_wh": {"address": 0, "type": "int32", "rolls_over_at": -1}}}, "rolls_over_at"),
+        ({**MINIMAL, "also": "x"}, "give a list of names"),
         ({**MINIMAL, "colour": 1}, "unknown: colour; allowed are"),
         ({**MINIMAL, "function": 6}, "function: 6 is none of 3, 4"),
         ({**MINIMAL, "word_order": "odd"}, "word_order"),
@@ -162,4 +167,4 @@ def test_missing_and_unreadable_files_are_named(tmp_path: Path) -> None:
 def test_a_users_own_map_by_path(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text("name: Mine\nvalues:\n  energy_import_wh: {address: 16, type: uint32, scale: 10}\n")
-    assert register_map.load(str(own)).energy == Register(16, ">I", 10.0)
+    assert register_map.load(str(own)).energy == Register(16, ">I", 10.0, rolls_over_at=10.0 * 2**32)
