@@ -24,14 +24,23 @@ class EventLog:
         self.count = 0
         self._file: TextIO | None = None
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a", encoding="utf-8", buffering=1)
+            self.open(path)
+
+    def open(self, path: Path) -> None:
+        """Write to that file from now on, and first what was recorded before there was one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+        for entry in self.recent:
+            self._write(entry)
 
     def add(self, event: str, **fields: Any) -> None:
         """Record an event at this very moment."""
         entry = {"mono_s": time.monotonic(), "wall_s": time.time(), "event": event, **fields}
         self.count += 1
         self.recent.append(entry)
+        self._write(entry)
+
+    def _write(self, entry: Mapping[str, Any]) -> None:
         if self._file is not None:
             self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
 

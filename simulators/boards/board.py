@@ -1,4 +1,4 @@
-"""A Yeti or TIDA-010939 board on its serial line: firmware, frames, and a diary of every contact movement.
+"""A Yeti or TIDA-010939 board on its serial line: firmware, frames, and a diary of what it hears and decides.
 
 Wire: COBS + CRC-32/JAMCRC + protobuf, both id sets (EVerest's public drivers; see ``hal.drivers.mcu_board``).
 """
@@ -37,6 +37,7 @@ from hal.drivers.mcu_board.messages import (
 )
 from hal.drivers.mcu_board.wire import FrameReader, PayloadError, decode_to_board, encode_from_board, frame
 from simulators.boards.firmware import Ailments, Firmware
+from simulators.lab.kinds import Surroundings
 from simulators.oracle import EventLog
 
 BOOT_S = 0.25
@@ -48,18 +49,6 @@ QUIET_S = 1.5
 AMBIENT_C = 28.0
 CABLES = {0: PpState.NC, 13: PpState.A13, 20: PpState.A20, 32: PpState.A32, 63: PpState.A70, -1: PpState.FAULT}
 """Proximity coding by the cable's rating in ampere; −1 is a short."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the board senses at a moment: pilot peaks, the plug's coding, phase currents and voltages."""
-
-    high_v: float
-    low_v: float
-    cable_a: int = 0
-    current_a: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    voltage_v: tuple[float, float, float] = (230.0, 230.0, 230.0)
-    energy_wh: float = 0.0
 
 
 @dataclass(slots=True)
@@ -226,14 +215,14 @@ class Board:
         """Sense, act, report. True while the board wants to be called again within some 10 ms."""
         if self._boots_at is not None:
             self.firmware.contactor.step(now)
-            self._note_contacts()
+            self._note_decisions()
             if now < self._boots_at:
                 return self._boots_at < math.inf
             self._boots_at = None
             self._next_keep_alive = self._next_telemetry = now
             self._say(ResetReport(self._reset_reason))
         busy = self.firmware.step(now, around.high_v, around.low_v)
-        self._note_contacts()
+        self._note_decisions()
         self._report_changes(around)
         if now >= self._next_keep_alive:
             self._next_keep_alive = now + KEEP_ALIVE_S
@@ -246,22 +235,16 @@ class Board:
             self._send_bytes(self._random.randbytes(24))
         return busy
 
-    def _note_contacts(self) -> None:
-        """Write down each change of the coil, the contacts, and what decides on them."""
+    def _note_decisions(self) -> None:
+        """Write down each change of the coil and of what decides on it."""
         firmware = self.firmware
         coil = firmware.contactor.coil
         if self._logged.get("coil", False) != coil:
             self.log.add("coil_on" if coil else "coil_off", reason="" if coil else firmware.reason)
-        closed = firmware.contactor.closed
-        if self._logged.get("closed", False) != closed:
-            self.log.add(
-                "contacts_closed" if closed else "contacts_opened",
-                phases=sum(firmware.contactor.poles) if closed else 0,
-            )
         alive = firmware.host_alive
         if self._logged.get("alive", False) and not alive and self.running:
             self.log.add("host_silent")
-        self._logged.update(coil=coil, closed=closed, alive=alive)
+        self._logged.update(coil=coil, alive=alive)
 
     def _report_changes(self, around: Surroundings) -> None:
         firmware = self.firmware

@@ -6,16 +6,19 @@ import argparse
 import asyncio
 import json
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from simulators.lab.client import CommandRefusedError, LabControl
-from simulators.lab.settings import BOARDS, CONNECTORS, READERS, LabSettings, SettingsError
-from simulators.meters.eastron import MAPS
+from simulators.lab.kinds import BOARDS, CONNECTORS, METERS, READERS, load
+from simulators.lab.own_meter import SUMMARIES
+from simulators.lab.settings import LabSettings, SettingsError
 
 EXIT_REFUSED = 2
+SCREEN_COLUMNS = 100
 SWITCH = ("on", "off")
 
 Subparsers = Any
@@ -29,15 +32,23 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _add_lab(subparsers: Subparsers) -> None:
     lab = subparsers.add_parser("lab", help="put simulated hardware up behind ptys, until stopped")
-    lab.add_argument("--dir", type=Path, required=True, help="where ports, config.yaml, logs and control socket go")
-    lab.add_argument("--evses", type=int, default=1, help="number of EVSEs, each with board and meter (1)")
-    lab.add_argument("--board", choices=BOARDS, default="yeti", help="which pilot board (yeti)")
+    place = lab.add_mutually_exclusive_group(required=True)
+    place.add_argument("--dir", type=Path, help="where ports, config.yaml, logs and control socket go")
+    place.add_argument("--list", action="store_true", help="list the kinds of boards, meters and readers, and stop")
+    lab.add_argument("--evses", type=int, help="number of EVSEs, each with board and meter (one for each --board)")
+    kind = "KIND[:name=value,…]"
+    lab.add_argument(
+        "--board", action="append", metavar=kind, help="kind of the boards; repeat it for EVSE 1, EVSE 2, … (yeti)"
+    )
     lab.add_argument("--csms", default="", metavar="URL", help="the network's ws:// address, for config.yaml")
-    lab.add_argument("--connector", choices=CONNECTORS, default="socket", help="outlet or fixed cable (socket)")
+    lab.add_argument("--connector", choices=CONNECTORS, default="", help="outlet or fixed cable (by the board)")
     lab.add_argument("--phases", type=int, choices=(1, 3), default=3, help="phases of the supply (3)")
     lab.add_argument("--max-current", type=float, default=32.0, metavar="A", help="rating of each EVSE (32)")
-    lab.add_argument("--meter-map", choices=tuple(MAPS), default="sdm630", help="type of the meters")
-    lab.add_argument("--reader", choices=READERS, default="pn532", help="type of the card reader (pn532)")
+    lab.add_argument(
+        "--meter", action="append", metavar=kind, help="kind of the meters, 'board' or 'none'; repeatable (eastron)"
+    )
+    lab.add_argument("--meter-map", metavar="MAP", help="the same as --meter eastron:map=MAP")
+    lab.add_argument("--reader", action="append", metavar=kind, help="kind of the card reader, or 'none' (pn532)")
     lab.add_argument("--readers-per-evse", action="store_true", help="a reader for each EVSE instead of a common one")
     lab.add_argument("--ventilation", action="store_true", help="place and boards provide ventilation")
     lab.add_argument("--identity", default="LAB-0001", help="serial number and OCPP identity (LAB-0001)")
@@ -85,6 +96,8 @@ def _add_ctl(subparsers: Subparsers) -> None:
     fault.add_argument("evse", help="number of the EVSE, or 'list'")
     fault.add_argument("name", nargs="?")
     fault.add_argument("switch", nargs="?", choices=SWITCH)
+    faults = words.add_parser("faults", parents=[shared], help="list what can be broken, at an EVSE or at any")
+    faults.add_argument("evse", type=int, nargs="?")
 
     meter = words.add_parser("meter", parents=[shared], help="act on a meter")
     meter.add_argument("evse", type=int)
@@ -102,19 +115,23 @@ def _add_ctl(subparsers: Subparsers) -> None:
 
 
 def run_lab(args: argparse.Namespace) -> int:
-    """Run a lab until it is told to stop."""
+    """Run a lab until it is told to stop, or list the kinds."""
     from simulators.lab.server import serve
 
+    if args.list:
+        print(_kinds(args.json))
+        return 0
     try:
+        boards = args.board or ["yeti"]
         settings = LabSettings(
             directory=args.dir.absolute(),
-            evses=args.evses,
-            board=args.board,
+            evses=args.evses if args.evses is not None else len(boards),
+            board=",".join(boards),
             connector=args.connector,
             phases=args.phases,
             max_current_a=args.max_current,
-            meter_map=args.meter_map,
-            reader=args.reader,
+            meter=_meters(args),
+            reader=",".join(args.reader or ["pn532"]),
             readers_per_evse=args.readers_per_evse,
             ventilation=args.ventilation,
             csms_url=args.csms,
@@ -127,6 +144,35 @@ def run_lab(args: argparse.Namespace) -> int:
         print(f"evse-sim lab: {error}", file=sys.stderr)
         return EXIT_REFUSED
     return 0
+
+
+def _meters(args: argparse.Namespace) -> str:
+    if args.meter_map is None:
+        return ",".join(args.meter or ["eastron"])
+    if args.meter:
+        raise SettingsError("meter map: it goes with --meter as well: --meter eastron:map=MAP")
+    return f"eastron:map={args.meter_map}"
+
+
+def _kinds(as_json: bool) -> str:
+    """Every kind with its summary."""
+    tables = {
+        name: {kind: str(load(table, kind).summary) for kind in table}
+        for name, table in (("board", BOARDS), ("meter", METERS), ("reader", READERS))
+    }
+    tables["meter"] |= SUMMARIES
+    if as_json:
+        return json.dumps(tables)
+    return "\n\n".join(
+        f"--{option} KIND\n" + "\n".join(_entry(name, summary) for name, summary in kinds.items())
+        for option, kinds in tables.items()
+    )
+
+
+def _entry(name: str, summary: str) -> str:
+    return textwrap.fill(
+        summary, SCREEN_COLUMNS, initial_indent=f"  {name:22} ", subsequent_indent=" " * 25, break_on_hyphens=False
+    )
 
 
 def _override(text: str) -> tuple[str, Any]:
@@ -189,6 +235,8 @@ def _request(args: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         return _fault_request(args)
     if word == "meter":
         return word, {"evse": args.evse, "action": args.action, "value": args.value}
+    if word == "faults":
+        return "fault-list", {"evse": args.evse}
     if word == "power":
         return word, {"on": args.switch == "on"}
     if word == "log":
@@ -215,7 +263,7 @@ def _value(text: str | None) -> float | str | None:
 
 def _in_words(args: argparse.Namespace, result: Any) -> str:
     word = args.word
-    if word == "fault" and args.evse == "list":
+    if word == "faults" or (word == "fault" and args.evse == "list"):
         return "\n".join(f"{fault['name']:20} {fault['summary']}" for fault in result)
     if word == "vehicles":
         cars = [

@@ -65,8 +65,9 @@ class LabControl:
     def fault(self, evse: int, name: str, on: bool = True) -> Any:
         return self.request("fault", evse=evse, name=name, on=on)
 
-    def faults(self) -> Any:
-        return self.request("fault-list")
+    def faults(self, evse: int | None = None) -> Any:
+        """What can be broken at that EVSE, or at any."""
+        return self.request("fault-list", evse=evse)
 
     def meter(self, evse: int, action: str, value: float | None = None) -> Any:
         """``action``: set-energy, freeze, unfreeze, fail, recover, noise."""

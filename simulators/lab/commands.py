@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from simulators.lab.evse import SimEvse
-from simulators.lab.faults import FAULTS
+from simulators.lab.faults import Fault, faults_of
 from simulators.lab.hardware import Hardware
 from simulators.vehicle.cars import CARS, GENERIC, Car
 from simulators.vehicle.characters import CHARACTERS, NORMAL, Character
@@ -17,7 +17,6 @@ from simulators.vehicle.vehicle import Vehicle, Wish
 
 CABLE_RATINGS = (13, 20, 32, 63)
 DEFAULT_HOLD_S = 0.6
-UID_BYTES = {"pn532": (4, 7, 10), "rdm6300": (5,)}
 MAX_REGISTER_WH = 16_384_000
 """Beyond it a float32 in kWh no longer tells single watt-hours apart."""
 
@@ -100,7 +99,7 @@ def _plug(hardware: Hardware, request: Request) -> Any:
         raise CommandError(f"cable: {cable_a!r} is no rating; use one of {', '.join(map(str, CABLE_RATINGS))}")
     battery_pct = _number(request, "battery", 0, 100) if request.get("battery") is not None else 20.0
     evse.plug(Vehicle(car, character, battery_pct / 100), int(cable_a))
-    evse.board.log.add("plugged", car=car.name, character=character.name, cable_a=cable_a)
+    evse.log.add("plugged", car=car.name, character=character.name, cable_a=cable_a)
     return evse.state()
 
 
@@ -109,7 +108,7 @@ def _unplug(hardware: Hardware, request: Request) -> Any:
     _vehicle_at(evse)
     evse.step(time.monotonic())
     evse.unplug()
-    evse.board.log.add("unplugged")
+    evse.log.add("unplugged")
     return evse.state()
 
 
@@ -137,58 +136,71 @@ def _vehicle(hardware: Hardware, request: Request) -> Any:
     else:
         known = "ready, not-ready, pause, resume, current, phases, battery, character"
         raise CommandError(f"action: {action!r} is none of {known}")
-    evse.board.log.add("vehicle", action=action, value=request.get("value"))
+    evse.log.add("vehicle", action=action, value=request.get("value"))
     return evse.state()
 
 
 def _tap(hardware: Hardware, request: Request) -> Any:
     token = _text(request, "token")
-    sizes = UID_BYTES[hardware.settings.reader]
+    number = _evse(hardware, request).number if request.get("evse") is not None else 0
+    post = hardware.reader_for(number)
+    if post is None:
+        raise CommandError("tap: this lab has no reader; start it with --reader KIND")
+    sizes = post.kind.uid_bytes
     if not re.fullmatch(r"(?:[0-9A-Fa-f]{2})+", token) or len(token) // 2 not in sizes:
         digits = " or ".join(str(2 * size) for size in sizes)
-        raise CommandError(f"token: {token!r} is no card of a {hardware.settings.reader}; give {digits} hex digits")
-    number = 0
-    if request.get("evse") is not None:
-        number = _evse(hardware, request).number
+        raise CommandError(f"token: {token!r} is no card of a {post.kind.name}; give {digits} hex digits")
     hold_s = _number(request, "hold", 0.05, 3600) if request.get("hold") is not None else DEFAULT_HOLD_S
     if not hardware.powered:
         raise CommandError("tap: the reader has no power; 'power on' first")
-    return {"reader": hardware.tap(bytes.fromhex(token), number, hold_s), "token": token.upper(), "hold_s": hold_s}
+    hardware.tap(post, bytes.fromhex(token), hold_s)
+    return {"reader": post.name, "token": token.upper(), "hold_s": hold_s}
 
 
 def _fault(hardware: Hardware, request: Request) -> Any:
     evse = _evse(hardware, request)
     name, on = _text(request, "name"), _switch(request)
-    fault = FAULTS.get(name)
+    known = faults_of(hardware, evse)
+    fault = known.get(name)
     if fault is None:
-        raise CommandError(f"fault: {name!r} is unknown; 'evse-sim ctl fault list' lists them")
+        raise CommandError(f"fault: {name!r} is unknown at EVSE {evse.number}; it knows {', '.join(sorted(known))}")
     now = time.monotonic()
     evse.step(now)
-    fault.switch(hardware, evse, on, now)
+    fault.switch(on, now)
     if on and not fault.once:
         evse.faults.add(name)
     else:
         evse.faults.discard(name)
-    evse.board.log.add("fault", name=name, on=on)
+    evse.log.add("fault", name=name, on=on)
     return evse.state()
 
 
 def _meter(hardware: Hardware, request: Request) -> Any:
     evse = _evse(hardware, request)
-    core, action = evse.meter.core, _text(request, "action")
+    core, action = evse.core, _text(request, "action")
     evse.step(time.monotonic())
     if action == "set-energy":
         core.set_energy(int(_number(request, "value", 0, MAX_REGISTER_WH)))
     elif action in ("freeze", "unfreeze"):
         core.freeze(action == "freeze")
     elif action in ("fail", "recover"):
+        _needs_wire(evse, action)
         core.silent = action == "fail"
     elif action == "noise":
-        hardware.meter_port.noise = _number(request, "value", 0, 1)
+        _needs_wire(evse, action)
+        share = _number(request, "value", 0, 1)
+        for port in evse.meter.ports():
+            port.noise = share
     else:
         raise CommandError(f"action: {action!r} is none of set-energy, freeze, unfreeze, fail, recover, noise")
-    evse.meter.log.add("meter", action=action, value=request.get("value"), register_wh=core.register_wh)
+    evse.meter_log.add("meter", action=action, value=request.get("value"), register_wh=core.register_wh)
     return evse.state()
+
+
+def _needs_wire(evse: SimEvse, action: str) -> None:
+    if not evse.meter.ports():
+        kind = evse.place.meter_choice.kind
+        raise CommandError(f"meter: EVSE {evse.number} has no meter with a wire ({kind}), so it cannot {action}")
 
 
 def _power(hardware: Hardware, request: Request) -> Any:
@@ -202,11 +214,20 @@ def _log(hardware: Hardware, request: Request) -> Any:
     source = request.get("source", "board")
     if source not in ("board", "meter"):
         raise CommandError(f"source: {source!r} is neither board nor meter")
-    return (evse.board.log if source == "board" else evse.meter.log).since(since_s)
+    return (evse.log if source == "board" else evse.meter_log).since(since_s)
 
 
-def _fault_list(_: Hardware, __: Request) -> Any:
-    return [{"name": fault.name, "summary": fault.summary, "once": fault.once} for fault in FAULTS.values()]
+def _fault_list(hardware: Hardware, request: Request) -> Any:
+    """What can be broken at one EVSE, or at any; ``evses`` tells where."""
+    asked = [_evse(hardware, request)] if request.get("evse") is not None else list(hardware.evses.values())
+    found: dict[str, tuple[Fault, list[int]]] = {}
+    for evse in asked:
+        for name, fault in faults_of(hardware, evse).items():
+            found.setdefault(name, (fault, []))[1].append(evse.number)
+    return [
+        {"name": name, "summary": fault.summary, "once": fault.once, "evses": numbers}
+        for name, (fault, numbers) in found.items()
+    ]
 
 
 def _vehicles(_: Hardware, __: Request) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulators.boards.board import Board, Surroundings
-from simulators.meters.modbus_line import Slave
-from simulators.meters.register import Sample
-from simulators.pty_port import PtyPort
+from simulators.lab.assembly import Place
+from simulators.lab.kinds import Surroundings
+from simulators.lab.settings import LabSettings
+from simulators.meters.register import MeterCore, Sample
 from simulators.vehicle.circuit import NOTHING, R_SHORT_OHM, Load, peaks_v
 from simulators.vehicle.vehicle import NO_CURRENT, Vehicle
 
@@ -19,26 +19,34 @@ NOMINAL_V = 230.0
 class SimEvse:
     """Steps physics and board together. ``faults`` holds the names of those switched on."""
 
-    def __init__(self, number: int, board: Board, port: PtyPort, meter: Slave, phases: int, tethered: bool) -> None:
+    def __init__(self, number: int, place: Place, settings: LabSettings) -> None:
         self.number = number
-        self.board = board
-        self.port = port
-        self.meter = meter
+        self.place = place
+        self.board = place.board
+        self.meter = place.meter
+        self.log = place.log
+        self.meter_log = place.meter_log
         self.vehicle: Vehicle | None = None
         self.cable_a = 32
         self.faults: set[str] = set()
         self.voltage_v = NOMINAL_V
         self.lost_phase = 0
         """Number of a supply phase that is dead; 0 for none."""
-        self.energy_factor = 1.0
+        self.energy_factor = settings.energy_factor
         self.powered = True
         self.current_a: tuple[float, float, float] = NO_CURRENT
         self.peaks_v = (12.0, 12.0)
         self.energy_wh = 0.0
         """Energy that has gone through the contactor since the lab began, unrounded."""
-        self._phases = phases
-        self._tethered = tethered
+        self._phases = settings.phases
+        self._tethered = place.connector == "cable"
         self._stepped_at: float | None = None
+        self._closed = False
+
+    @property
+    def core(self) -> MeterCore:
+        """The register this EVSE turns."""
+        return self.meter.core(self.number)
 
     @property
     def supply(self) -> tuple[bool, bool, bool]:
@@ -51,7 +59,7 @@ class SimEvse:
     @property
     def mains(self) -> tuple[bool, bool, bool]:
         """Which phases carry voltage at the vehicle's inlet."""
-        poles, supply = self.board.firmware.contactor.poles, self.supply
+        poles, supply = self.board.poles, self.supply
         return (poles[0] and supply[0], poles[1] and supply[1], poles[2] and supply[2])
 
     def plug(self, vehicle: Vehicle, cable_a: int) -> None:
@@ -70,7 +78,15 @@ class SimEvse:
         self._flow(dt_s, duty_pct)
         self.peaks_v = peaks_v(duty_pct, self._load(), self.powered)
         busy = self.board.step(now, self._surroundings())
+        self._watch_contacts()
         return busy or self.vehicle is not None
+
+    def _watch_contacts(self) -> None:
+        """Write down each movement of the main contacts, whatever the board says of them."""
+        poles = self.board.poles
+        if any(poles) != self._closed:
+            self._closed = any(poles)
+            self.log.add("contacts_closed" if self._closed else "contacts_opened", phases=sum(poles))
 
     def _flow(self, dt_s: float, duty_pct: float) -> None:
         if self.vehicle is not None:
@@ -85,7 +101,7 @@ class SimEvse:
             ).current_a
         energy_wh = sum(self.current_a) * self.voltage_v * dt_s / 3600.0 * self.energy_factor
         self.energy_wh += energy_wh
-        self.meter.core.integrate(energy_wh, Sample(self._volts(), self.current_a))
+        self.core.integrate(energy_wh, Sample(self._volts(), self.current_a))
 
     def _volts(self) -> tuple[float, float, float]:
         supply = self.supply
@@ -104,7 +120,7 @@ class SimEvse:
             cable_a=self._coding(),
             current_a=self.current_a,
             voltage_v=self._volts(),
-            energy_wh=float(self.meter.core.register_wh),
+            energy_wh=float(self.core.shown()[0]),
         )
 
     def _coding(self) -> int:
@@ -119,45 +135,37 @@ class SimEvse:
 
     def state(self) -> dict[str, Any]:
         """Everything there is to know, for ``evse-sim ctl state``."""
-        board, firmware = self.board, self.board.firmware
-        cp_state = firmware.cp_state
+        board, core, place = self.board.state(), self.core, self.place
         return {
             "id": self.number,
             "plugged": self.vehicle is not None,
             "cable_a": self.cable_a if self.vehicle is not None else 0,
             "vehicle": None if self.vehicle is None else _vehicle_state(self.vehicle),
             "pilot": {
-                "state": None if cp_state is None else cp_state.name,
-                "duty_pct": board.duty_pct,
+                "state": board.pop("pilot_state"),
+                "duty_pct": self.board.duty_pct,
                 "high_v": round(self.peaks_v[0], 3),
                 "low_v": round(self.peaks_v[1], 3),
             },
             "contactor": {
-                "closed": firmware.contactor.closed,
-                "feedback": firmware.contactor.feedback,
-                "coil": firmware.contactor.coil,
-                "phases": sum(firmware.contactor.poles),
-                "opened_because": firmware.reason,
+                "closed": board.pop("closed"),
+                "feedback": board.pop("feedback"),
+                "coil": board.pop("coil"),
+                "phases": sum(self.board.poles),
+                "opened_because": board.pop("opened_because"),
             },
-            "lock": {True: "locked", False: "unlocked", None: "moving"}[firmware.lock.locked],
+            "lock": board.pop("lock"),
             "current_a": [round(value, 3) for value in self.current_a],
             "power_w": round(sum(self.current_a) * self.voltage_v, 1),
-            "board": {
-                "running": board.running,
-                "host_alive": firmware.host_alive,
-                "allowed": firmware.allowed,
-                "resets": board.resets,
-                "frames_in": board.frames_in,
-                "errors": [name for name in firmware.errors.__dataclass_fields__ if getattr(firmware.errors, name)],
-            },
+            "board": {"kind": place.kind.name, **board},
             "meter": {
-                "address": self.meter.address,
-                "register_wh": self.meter.core.register_wh,
-                "shown_wh": self.meter.core.shown()[0],
-                "energy_mwh": self.meter.core.energy_mwh,
-                "frozen": self.meter.core.frozen,
-                "silent": self.meter.core.silent,
-                "reads": self.meter.reads,
+                "kind": place.meter_choice.kind,
+                "register_wh": core.register_wh,
+                "shown_wh": core.shown()[0],
+                "energy_mwh": core.energy_mwh,
+                "frozen": core.frozen,
+                "silent": core.silent,
+                **self.meter.state(self.number),
             },
             "energy_wh": round(self.energy_wh, 3),
             "faults": sorted(self.faults),

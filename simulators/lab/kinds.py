@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,20 @@ from simulators.oracle import EventLog
 
 Switch = Callable[[bool, float], None]
 """``switch(on, now)`` puts a fault in or takes it out."""
+
+CONNECTORS = ("socket", "cable")
+
+
+class KindError(ValueError):
+    """A kind cannot be built as it was asked for. The text names the setting, the rule and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultNote:
+    """What a fault does, for ``evse-sim ctl faults``. ``once``: it happens at "on"; "off" changes nothing."""
+
+    summary: str
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,7 @@ class Surroundings:
     current_a: tuple[float, float, float] = (0.0, 0.0, 0.0)
     voltage_v: tuple[float, float, float] = (230.0, 230.0, 230.0)
     energy_wh: float = 0.0
+    """Where the EVSE's register stands, whole watt-hours: what a board that measures by itself shows."""
 
 
 class LabPort(Protocol):
@@ -59,29 +74,40 @@ class Site:
     """What a peer is given when it is built. All of it lives on one event loop."""
 
     number: int
-    """EVSE number, from 1; 0 for what serves them all."""
+    """EVSE number, from 1; 0 for what serves them all. A meter that serves some has the number of the first."""
     directory: Path
     """The lab's directory: nodes, logs and sockets of the peer go here, named by the peer and its number."""
     loop: asyncio.AbstractEventLoop
     log: EventLog
     now: float
     wake: Callable[[], None]
-    """Call when something was commanded: the physics steps at once."""
+    """Call when something was commanded or is about to be read: the physics steps at once, so that registers are
+    fresh. Harmless at any time."""
     phases: int = 3
     max_current_a: float = 32.0
     connector: str = "socket"
     """``socket`` or ``cable``."""
     ventilation: bool = False
     options: Mapping[str, str] | None = None
-    """The kind's own settings, from ``--board KIND:name=value,…``."""
+    """The kind's own settings, from ``--board KIND:name=value,…``; see ``take_options``."""
+    logs: Mapping[int, EventLog] = field(default_factory=dict)
+    """Of a meter: the diary of each EVSE it measures, by number. Reads of the register go there (``read``)."""
+    shared: dict[str, Any] = field(default_factory=dict)
+    """One and the same for all peers of a lab: what several hang on (a bus, a line) is kept here by name."""
 
 
 class BoardPeer(Protocol):
-    """A simulated pilot board, charge controller, or set of GPIO lines with the electronics behind them."""
+    """A simulated pilot board, charge controller, or set of GPIO lines with the electronics behind them.
 
-    faults: Mapping[str, Switch]
-    """What can be broken on purpose, by name (hardware sheet §J): words with hyphens, shared with other kinds where
-    they mean the same (``welded``, ``stuck-open``, ``board-silent``, ``board-garbage``, ``board-reset``, …)."""
+    The lab writes ``contacts_closed`` and ``contacts_opened`` into the board's diary (``Site.log``) by watching
+    ``poles``; what the board decides and hears (``coil_on``, ``coil_off``, ``reset``, ``frame_in``, …) it
+    writes itself.    Building opens nothing: that is for ``open`` of its ports."""
+
+    @property
+    def faults(self) -> Mapping[str, Switch]:
+        """What can be broken on purpose, by name (hardware sheet §J): words with hyphens, shared with other kinds where
+        they mean the same (``simulators.lab.faults.KNOWN_FAULTS``). ``board-silent`` (wire cut), ``board-noise`` and
+        ``board-unplugged`` need not be here: the lab makes them of ``ports()``."""
 
     @property
     def duty_pct(self) -> float:
@@ -107,7 +133,8 @@ class BoardPeer(Protocol):
 
     def references(self) -> dict[str, Any]:
         """Fields of this EVSE's entry in ``evses:``: ``board``, and where they are apart ``contactor``, ``lock``, …;
-        ``meter`` only where the board measures by itself."""
+        ``meter`` only where the board measures by itself (used with ``--meter board``). A mapping under
+        ``installation`` goes into that section instead."""
 
     def state(self) -> dict[str, Any]:
         """For ``evse-sim ctl state``, JSON-ready, at least ``pilot_state`` (letter or None), ``closed`` (main
@@ -118,8 +145,10 @@ class BoardPeer(Protocol):
 class MeterPeer(Protocol):
     """One meter, or a line of them. ``core(n)`` is the register that EVSE ``n`` turns."""
 
-    faults: Mapping[str, Callable[[int, bool, float], None]]
-    """``switch(evse, on, now)``."""
+    @property
+    def faults(self) -> Mapping[str, Callable[[int, bool, float], None]]:
+        """``switch(evse, on, now)``. ``meter-noise``, ``meters-silent`` and ``meters-unplugged`` come from ``ports()``;
+        ``meter-silent``, ``meter-freeze``, ``meter-nan`` and ``meter-energy-nan`` from the core (``core_faults``)."""
 
     def core(self, evse: int) -> MeterCore: ...
 
@@ -140,9 +169,13 @@ class MeterPeer(Protocol):
 class ReaderPeer(Protocol):
     """A card reader."""
 
-    faults: Mapping[str, Switch]
-    card: bytes | None
-    """UID of the card in its field."""
+    @property
+    def faults(self) -> Mapping[str, Switch]:
+        """``reader-silent`` (wire cut), ``reader-noise`` and ``reader-unplugged`` come from ``ports()``."""
+
+    @property
+    def card(self) -> bytes | None:
+        """UID of the card in its field."""
 
     def present(self, uid: bytes, now: float) -> None: ...
 
@@ -165,6 +198,14 @@ class BoardKind:
     name: str
     summary: str
     build: Callable[[Site], BoardPeer]
+    connectors: tuple[str, ...] = CONNECTORS
+    """Which connectors such a board serves; the first is taken where none is asked for. A controller without lock and
+    proximity contact serves ``("cable",)``."""
+    notes: Mapping[str, FaultNote] = field(default_factory=dict)
+    """What its own faults do, where ``KNOWN_FAULTS`` does not say so already."""
+    opens_within_s: float = 5.0
+    """How long its contacts may stay closed after the agent's host has gone silent or its wire was cut: the
+    hardware's own time-out, with everything else well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +215,9 @@ class MeterKind:
     name: str
     summary: str
     build: Callable[[Site, Mapping[int, int]], MeterPeer]
+    notes: Mapping[str, FaultNote] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
+    """Settings worth a charge of their own in the tests, as they stand after the colon (``map=sdm120``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,15 +225,50 @@ class ReaderKind:
     name: str
     summary: str
     build: Callable[[Site], ReaderPeer]
+    uid_bytes: tuple[int, ...] = (4, 7, 10)
+    """How many bytes the numbers of its cards may have."""
+    notes: Mapping[str, FaultNote] = field(default_factory=dict)
 
 
-BOARDS: dict[str, str] = {}
+BOARDS: dict[str, str] = {
+    "yeti": "simulators.boards.mcu_kinds:YETI",
+    "tida": "simulators.boards.mcu_kinds:TIDA",
+}
 """Name → ``module:ATTRIBUTE`` of a ``BoardKind``."""
-METERS: dict[str, str] = {}
-READERS: dict[str, str] = {}
+METERS: dict[str, str] = {
+    "eastron": "simulators.meters.eastron_kind:EASTRON",
+}
+READERS: dict[str, str] = {
+    "pn532": "simulators.readers.serial_kinds:PN532",
+    "rdm6300": "simulators.readers.serial_kinds:RDM6300",
+}
 
 
 def load(table: Mapping[str, str], name: str) -> Any:
     """Import and return the kind of that name. KeyError for one that is not in the table."""
     module, _, attribute = table[name].partition(":")
     return getattr(import_module(module), attribute)
+
+
+def take_options(site: Site, kind: str, defaults: Mapping[str, str]) -> dict[str, str]:
+    """The settings a peer was built with, over its defaults. Raises KindError for one it does not know."""
+    given = dict(site.options or {})
+    for name in given:
+        if name not in defaults:
+            known = ", ".join(defaults) or "none"
+            raise KindError(f"{kind}: there is no setting {name!r}; it has: {known}")
+    return {**defaults, **given}
+
+
+def core_faults(core: Callable[[int], MeterCore]) -> dict[str, Callable[[int, bool, float], None]]:
+    """The faults every meter's register brings with it; ``core(evse)`` finds the register."""
+
+    def of(attribute: str) -> Callable[[int, bool, float], None]:
+        return lambda evse, on, _: setattr(core(evse), attribute, on)
+
+    return {
+        "meter-silent": of("silent"),
+        "meter-freeze": lambda evse, on, _: core(evse).freeze(on),
+        "meter-nan": of("nan"),
+        "meter-energy-nan": of("energy_nan"),
+    }

@@ -22,7 +22,8 @@ STOP_TIMEOUT_S = 10.0
 class Lab:
     """Context manager around ``evse-sim lab``. Inside it, ``control`` speaks to the lab.
 
-    Keyword arguments are the command's options with underscores (``evses=2, board="tida", energy_factor=4``);
+    Keyword arguments are the command's options with underscores (``evses=2, board="tida", energy_factor=4``), lists for
+    those that repeat;
     ``settings`` are dotted paths into the agent's configuration with their values, as ``--set`` takes them.
     """
 
@@ -110,6 +111,9 @@ def _arguments(directory: Path, settings: dict[str, Any], options: dict[str, Any
         flag = "--" + name.replace("_", "-")
         if value is True:
             arguments.append(flag)
+        elif isinstance(value, (list, tuple)):
+            for each in value:
+                arguments += [flag, str(each)]
         elif value is not False and value is not None:
             arguments += [flag, str(value)]
     for path, value in settings.items():

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from simulators.lab.commands import CommandError, perform
+from simulators.lab.configuration import write_configuration
 from simulators.lab.hardware import Hardware
 from simulators.lab.settings import LabSettings, SettingsError
 from simulators.lab.socket_path import short_path
@@ -44,26 +45,25 @@ async def serve(settings: LabSettings, ready: Callable[[], None], *, stop_on_eof
     """Run a lab until SIGTERM or SIGINT, or until standard input closes if so asked.
 
     ``ready`` is called once everything is up. Raises SettingsError."""
-    settings.check()
-    settings.config()  # refuses impossible overrides before anything is touched
+    hardware = Hardware(settings)
+    configuration = hardware.configuration()  # refuses impossible overrides before anything is touched
     settings.directory.mkdir(parents=True, exist_ok=True)
     listener = _listen(settings.socket_path)
     try:
-        await _serve(settings, listener, ready, stop_on_eof)
+        write_configuration(settings, configuration)
+        await _serve(hardware, listener, ready, stop_on_eof)
     finally:
         listener.close()
         settings.socket_path.unlink(missing_ok=True)
 
 
-async def _serve(settings: LabSettings, listener: socket.socket, ready: Callable[[], None], stop_on_eof: bool) -> None:
-    settings.write_config()
+async def _serve(hardware: Hardware, listener: socket.socket, ready: Callable[[], None], stop_on_eof: bool) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     if stop_on_eof:
         loop.add_reader(sys.stdin.fileno(), _listen_for_eof, sys.stdin.fileno(), stopped)
-    hardware = Hardware(settings)
     server = await asyncio.start_unix_server(
         lambda reader, writer: _converse(hardware, reader, writer), sock=listener, limit=MAX_REQUEST
     )

@@ -1,4 +1,4 @@
-"""What a lab is made of, and the agent configuration that fits it."""
+"""What a lab is made of."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
+from simulators.lab.kinds import BOARDS, CONNECTORS, METERS, READERS, BoardKind, KindError
+from simulators.lab.own_meter import BOARD, NONE
+from simulators.lab.selection import Choice, kind_of, parse, spread
 
-from simulators.meters.eastron import MAPS
-
-BOARDS = ("yeti", "tida")
-READERS = ("pn532", "rdm6300")
-CONNECTORS = ("socket", "cable")
-METER_BAUD = 9600
 FIRST_REGISTER_WH = 12_000
 """Meters do not begin at zero."""
 
@@ -25,16 +21,21 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LabSettings:
-    """``overrides`` are dotted paths into the agent's configuration with the values to put there."""
+    """``board``, ``meter`` and ``reader`` name kinds as ``KIND[:name=value,…]``: one for all places, or one for each,
+    with commas between them. ``overrides`` are dotted paths into the agent's configuration, with the values to put
+    there."""
 
     directory: Path
     evses: int = 1
     board: str = "yeti"
-    connector: str = "socket"
+    connector: str = ""
+    """``socket`` or ``cable``; empty for what each board serves first."""
     phases: int = 3
     max_current_a: float = 32.0
-    meter_map: str = "sdm630"
+    meter: str = "eastron"
+    """A kind, ``board`` for the board's own, or ``none``."""
     reader: str = "pn532"
+    """A kind, or ``none``."""
     readers_per_evse: bool = False
     ventilation: bool = False
     csms_url: str = ""
@@ -47,11 +48,8 @@ class LabSettings:
         if not 1 <= self.evses <= 16:
             raise SettingsError(f"evses: {self.evses} is outside 1 … 16")
         for name, value, choices in (
-            ("board", self.board, BOARDS),
-            ("connector", self.connector, CONNECTORS),
+            ("connector", self.connector or "socket", CONNECTORS),
             ("phases", self.phases, (1, 3)),
-            ("meter map", self.meter_map, tuple(MAPS)),
-            ("reader", self.reader, READERS),
         ):
             if value not in choices:
                 raise SettingsError(f"{name}: {value!r} is none of {', '.join(str(choice) for choice in choices)}")
@@ -61,6 +59,41 @@ class LabSettings:
             raise SettingsError(f"energy factor: {self.energy_factor:g} is outside 0 … 10000")
         if self.csms_url and not self.csms_url.startswith(("ws://", "wss://")):
             raise SettingsError(f"csms: {self.csms_url!r} must begin with ws:// or wss://")
+        try:
+            for number, board in enumerate(self.boards(), 1):
+                self.connector_at(number, kind_of("board", BOARDS, board))
+            for meter in self.meters():
+                if meter.kind not in (BOARD, NONE):
+                    kind_of("meter", METERS, meter, (BOARD, NONE))
+            for reader in self.readers():
+                kind_of("reader", READERS, reader, (NONE,))
+        except KindError as error:
+            raise SettingsError(str(error)) from None
+
+    def boards(self) -> list[Choice]:
+        """One for each EVSE. Raises KindError."""
+        return spread("board", parse("board", self.board), self.evses)
+
+    def meters(self) -> list[Choice]:
+        """One for each EVSE. Raises KindError."""
+        return spread("meter", parse("meter", self.meter), self.evses)
+
+    def readers(self) -> list[Choice]:
+        """One for each EVSE, one for all, or none. Raises KindError."""
+        choices = parse("reader", self.reader)
+        if choices == [Choice(NONE)]:
+            return []
+        return spread("reader", choices, self.evses if self.readers_per_evse else 1)
+
+    def connector_at(self, number: int, kind: BoardKind) -> str:
+        """Socket or cable at that EVSE. Raises KindError where its board cannot serve what was asked for."""
+        connector = self.connector or kind.connectors[0]
+        if connector not in kind.connectors:
+            raise KindError(
+                f"connector: the board {kind.name} of EVSE {number} serves no {connector}; "
+                f"use --connector {' or '.join(kind.connectors)}"
+            )
+        return connector
 
     @property
     def socket_path(self) -> Path:
@@ -69,93 +102,3 @@ class LabSettings:
     @property
     def config_path(self) -> Path:
         return self.directory / "config.yaml"
-
-    def board_port(self, evse: int) -> Path:
-        return self.directory / f"board{evse}"
-
-    @property
-    def meter_port(self) -> Path:
-        return self.directory / "meters"
-
-    def reader_names(self) -> list[str]:
-        return [f"reader{n}" for n in range(1, self.evses + 1)] if self.readers_per_evse else ["reader"]
-
-    def config(self) -> dict[str, Any]:
-        """The agent's configuration as plain data."""
-        directory = self.directory
-        numbers = range(1, self.evses + 1)
-        devices: dict[str, Any] = {
-            f"board{n}": {"driver": "mcu-board", "port": str(self.board_port(n)), "variant": self.board}
-            for n in numbers
-        }
-        devices["meters"] = {
-            "driver": "modbus-meter",
-            "port": str(self.meter_port),
-            "baud": METER_BAUD,
-            "parity": "N",
-            "meters": [{"name": f"m{n}", "address": n, "map": self.meter_map} for n in numbers],
-        }
-        for name in self.reader_names():
-            devices[name] = {"driver": "serial-reader", "port": str(directory / name), "protocol": self.reader}
-        evses: list[dict[str, Any]] = []
-        for n in numbers:
-            evse: dict[str, Any] = {
-                "id": n,
-                "connector": self.connector,
-                "board": f"board{n}",
-                "meter": f"meters.m{n}",
-                "max_current_a": self.max_current_a,
-                "phases": self.phases,
-            }
-            if self.readers_per_evse:
-                evse["reader"] = f"reader{n}"
-            evses.append(evse)
-        data: dict[str, Any] = {
-            "station": {"vendor": "EvseAgent", "model": "Lab", "serial_number": self.identity},
-            "installation": {
-                "max_current_a": self.max_current_a * self.evses,
-                "phases": self.phases,
-                "nominal_voltage_v": 230,
-                "residual_current_profile": "iec",
-                "ventilation": self.ventilation,
-            },
-            "devices": devices,
-            "evses": evses,
-            "readers": [] if self.readers_per_evse else ["reader"],
-            "ocpp": {"url": self.csms_url, "identity": self.identity, "settings": {"HeartbeatInterval": "300"}},
-            "paths": {"state_dir": str(directory / "state"), "runtime_dir": str(directory / "run")},
-        }
-        for path, value in self.overrides.items():
-            _put(data, path, value)
-        return data
-
-    def write_config(self) -> None:
-        """Write ``config.yaml`` for the agent."""
-        head = "# Written by evse-sim lab: the agent's configuration for this simulated hardware.\n"
-        text = yaml.safe_dump(self.config(), sort_keys=False, allow_unicode=True, width=110)
-        self.config_path.write_text(head + text, encoding="utf-8")
-
-
-def _put(data: dict[str, Any], path: str, value: Any) -> None:
-    """Set ``a.b.c``; a number steps into a list (``evses.0.max_current_a``)."""
-    *parents, last = path.split(".")
-    place: Any = data
-    for key in parents:
-        if isinstance(place, list):
-            place = place[_index(place, key, path)]
-        elif isinstance(place, dict):
-            place = place.setdefault(key, {})
-        else:
-            raise SettingsError(f"set {path}: {key!r} lies under a plain value; name a section")
-    if isinstance(place, list):
-        place[_index(place, last, path)] = value
-    elif isinstance(place, dict):
-        place[last] = value
-    else:
-        raise SettingsError(f"set {path}: {last!r} lies under a plain value; name a section")
-
-
-def _index(place: list[Any], key: str, path: str) -> int:
-    if not key.isdecimal() or int(key) >= len(place):
-        raise SettingsError(f"set {path}: {key!r} is no place in a list of {len(place)}; use 0 … {len(place) - 1}")
-    return int(key)

@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from simulators.csms import Csms
+from simulators.lab import hardware as simulated
+from simulators.lab.configuration import write_configuration
 from simulators.lab.process import Lab
 from simulators.lab.settings import LabSettings
 from tests.faults.oracle import Charge, Deed, Hardware, Verdict, charges, judge, lab_hardware
@@ -370,7 +372,7 @@ class QuickPlace(Place):
         lab = LabSettings(
             self.directory, evses=2, readers_per_evse=True, csms_url=self.csms.url, overrides=self._settings
         )
-        lab.write_config()
+        write_configuration(lab, simulated.Hardware(lab).configuration())
         self.standin.start()
         self.agent = Process(self.launcher, lab.config_path, self.directory / "logs" / "agent.log")
         return self

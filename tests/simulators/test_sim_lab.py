@@ -21,7 +21,8 @@ from hal.ports import Device
 from hal.values import Cable, PilotState, SelfTest
 from simulators.cli import main
 from simulators.lab import CommandRefusedError, Lab, LabControl
-from simulators.lab.faults import FAULTS
+from simulators.lab.faults import KNOWN_FAULTS, PHYSICS, WIRES
+from simulators.lab.kinds import BOARDS, METERS, READERS
 from simulators.vehicle.cars import CARS
 from simulators.vehicle.characters import CHARACTERS
 
@@ -183,7 +184,7 @@ def test_board_unplugged_and_back(lab: Lab, host: Host) -> None:
 def test_every_fault_switches_on_and_off(lab: Lab) -> None:
     control = lab.control
     listed = {fault["name"]: fault["once"] for fault in control.faults()}
-    assert set(listed) == set(FAULTS)
+    assert {*PHYSICS, *WIRES, "welded", "meter-crc", "reader-half-frames"} <= set(listed)
     for name, once in listed.items():
         assert (name in control.fault(2, name)["faults"]) is not once
         assert control.fault(2, name, False)["faults"] == []
@@ -296,7 +297,8 @@ def test_answers_in_words_without_json(lab: Lab, capsys: pytest.CaptureFixture[s
         (["vehicle", "2", "ready"], "no vehicle is plugged in"),
         (["tap", "CAFE"], "hex digits"),
         (["tap", "lemonade"], "hex digits"),
-        (["fault", "1", "gremlin", "on"], "unknown"),
+        (["fault", "1", "gremlin", "on"], "unknown at EVSE 1; it knows board-deaf"),
+        (["faults", "9"], "there is no EVSE 9"),
         (["fault", "1"], "EVSE NAME on|off"),
         (["meter", "1", "paint"], "none of set-energy"),
         (["meter", "1", "set-energy"], "a number is needed"),
@@ -345,6 +347,17 @@ def test_no_lab_and_two_labs(lab: Lab, tmp_path: Path, capsys: pytest.CaptureFix
         (["--energy-factor", "0"], "outside 0 … 10000"),
         (["--csms", "http://x"], "ws://"),
         (["--set", "nothing"], "PATH=VALUE"),
+        (["--board", "yeti", "--board", "abacus"], "board: 'abacus' is none of yeti, tida"),
+        (["--board", "yeti", "--board", "tida", "--evses", "3"], "2 kinds for 3 place"),
+        (["--board", "yeti:colour=red"], "no setting 'colour'; it has: none"),
+        (["--board", "yeti:red"], "no setting; write name=value"),
+        (["--board", "colour=red"], "a setting without a kind"),
+        (["--board", ""], "leaves out a kind"),
+        (["--meter", "eastron:map=sundial"], "map: 'sundial' is none of sdm120"),
+        (["--meter", "board", "--board", "tida"], "does not measure by itself"),
+        (["--meter", "sundial"], "is none of eastron"),
+        (["--meter", "eastron", "--meter-map", "sdm120"], "--meter eastron:map=MAP"),
+        (["--reader", "nose"], "reader: 'nose' is none of pn532"),
         (["--set", "evses.7.id=1"], "no place in a list"),
         (["--set", "station.vendor.name=1"], "plain value"),
     ],
@@ -383,6 +396,49 @@ def test_lab_with_other_hardware_forgets_no_register_and_stops_cleanly(tmp_path:
     assert not (tmp_path / "ctl.sock").exists()
     with Lab(tmp_path, evses=2, **options) as lab:
         assert lab.control.evse(2)["meter"]["register_wh"] == 4711
+
+
+def test_kinds_are_chosen_for_each_evse(tmp_path: Path) -> None:
+    with Lab(tmp_path, board=["yeti", "tida"], meter=["board", "eastron:map=sdm120"], reader="none") as lab:
+        assert loader.check(lab.config_path) == []
+        data = yaml.safe_load(lab.config_path.read_text())
+        assert [evse["meter"] for evse in data["evses"]] == ["board1", "meters2.m2"]
+        assert data["devices"]["board2"]["variant"] == "tida"
+        assert data["devices"]["meters2"]["meters"] == [{"name": "m2", "address": 2, "map": "sdm120"}]
+        assert [evse["board"]["kind"] for evse in lab.control.state()["evses"]] == ["yeti", "tida"]
+        with pytest.raises(CommandRefusedError, match="no reader"):
+            lab.control.tap("DEADBEEF")
+        with pytest.raises(CommandRefusedError, match=r"no meter with a wire \(board\)"):
+            lab.control.meter(1, "fail")
+        here, there = ({fault["name"] for fault in lab.control.faults(evse)} for evse in (1, 2))
+        assert there - here == {name for name in there if name.startswith("meter") and name != "meter-freeze"}
+        found = {fault["name"]: fault["evses"] for fault in lab.control.faults()}
+        assert (found["welded"], found["meter-crc"], found["meter-freeze"]) == ([1, 2], [2], [1, 2])
+        host = Host(lab.config_path, "board1", "meters2")
+        try:
+            host.until(
+                lambda: host.unit("board1").meter() is not None and host.unit("meters2", "m2").meter() is not None
+            )
+            assert host.unit("board1").meter().energy_import_wh == lab.control.evse(1)["meter"]["register_wh"]
+        finally:
+            host.close()
+
+
+def test_a_lab_without_a_meter_counts_for_itself(tmp_path: Path) -> None:
+    with Lab(tmp_path, meter="none") as lab:
+        assert "meter" not in yaml.safe_load(lab.config_path.read_text())["evses"][0]
+        assert lab.control.meter(1, "set-energy", 815)["meter"]["register_wh"] == 815
+        assert loader.check(lab.config_path) == []
+
+
+def test_the_kinds_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lab", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    listed = {line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "}
+    assert listed == {*BOARDS, *METERS, *READERS, "board", "none"}
+    assert max(map(len, lines)) <= 100
+    assert main(["lab", "--list", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"board", "meter", "reader"}
 
 
 def test_a_directory_may_lie_deep(tmp_path: Path) -> None:
@@ -430,5 +486,5 @@ def test_idle_and_plugged_lab_leaves_the_processor_alone(lab: Lab) -> None:
 
 def test_the_documentation_names_every_fault_car_and_character() -> None:
     text = (Path(__file__).parents[2] / "docs" / "simulators.md").read_text(encoding="utf-8")
-    missing = [name for name in (*FAULTS, *CARS, *CHARACTERS) if f"| `{name}` |" not in text]
+    missing = [name for name in (*KNOWN_FAULTS, *CARS, *CHARACTERS) if f"| `{name}` |" not in text]
     assert missing == []

@@ -1,0 +1,97 @@
+"""Meters of the Eastron family on one Modbus line, as they join the lab."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from simulators.lab.kinds import FaultNote, KindError, LabPort, MeterKind, Site, core_faults, take_options
+from simulators.meters.eastron import MAPS
+from simulators.meters.modbus_line import ModbusLine, Slave
+from simulators.meters.register import MeterCore
+from simulators.oracle import EventLog
+from simulators.pty_port import PtyPort
+
+BAUD = 9600
+DEFAULT_MAP = "sdm630"
+
+
+class EastronLine:
+    """``simulators.lab.kinds.MeterPeer``: meter N at address N."""
+
+    def __init__(self, site: Site, registers: Mapping[int, int]) -> None:
+        self._map = take_options(site, "eastron", {"map": DEFAULT_MAP})["map"]
+        if self._map not in MAPS:
+            raise KindError(f"eastron: map: {self._map!r} is none of {', '.join(MAPS)}")
+        self._name = f"meters{site.number}" if site.number else "meters"
+        self._loop: asyncio.AbstractEventLoop = site.loop
+        self._wake = site.wake
+        self._powered = True
+        self._slaves = {
+            number: Slave(number, self._map, MeterCore(wh), site.logs.get(number, EventLog()))
+            for number, wh in registers.items()
+        }
+        self.port = PtyPort(site.directory / self._name, self._hear, seed=100 + site.number)
+        self._line = ModbusLine(self._slaves, self._answer, BAUD)
+        self.faults: Mapping[str, Callable[[int, bool, float], None]] = {
+            **core_faults(self.core),
+            "meter-crc": self._slave("bad_crc"),
+            "meter-exception": self._slave("exception"),
+            "meter-slow": self._slave("slow"),
+            "meter-word-order": self._slave("swapped_words"),
+        }
+
+    def _slave(self, attribute: str) -> Callable[[int, bool, float], None]:
+        return lambda evse, on, _: setattr(self._slaves[evse], attribute, on)
+
+    def _hear(self, data: bytes) -> None:
+        if self._powered:
+            self._wake()  # the registers are to be fresh
+            self._line.receive(data, time.monotonic())
+
+    def _answer(self, reply: bytes, delay_s: float) -> None:
+        self._loop.call_later(delay_s, self._deliver, reply)
+
+    def _deliver(self, reply: bytes) -> None:
+        if self._powered:
+            self.port.write(reply)
+
+    def core(self, evse: int) -> MeterCore:
+        return self._slaves[evse].core
+
+    def step(self, now: float) -> bool:  # noqa: ARG002 (nothing of it takes time)
+        return False
+
+    def power(self, on: bool, now: float) -> None:  # noqa: ARG002 (it dies and lives at once)
+        self._powered = on
+
+    def ports(self) -> Sequence[LabPort]:
+        return [self.port]
+
+    def devices(self) -> dict[str, Any]:
+        return {
+            self._name: {
+                "driver": "modbus-meter",
+                "port": str(self.port.link),
+                "baud": BAUD,
+                "parity": "N",
+                "meters": [{"name": f"m{n}", "address": n, "map": self._map} for n in self._slaves],
+            }
+        }
+
+    def reference(self, evse: int) -> str:
+        return f"{self._name}.m{evse}"
+
+    def state(self, evse: int) -> dict[str, Any]:
+        return {"address": self._slaves[evse].address, "reads": self._slaves[evse].reads}
+
+
+EASTRON = MeterKind(
+    "eastron",
+    f"Eastron meters on one Modbus line; map: {', '.join(MAPS)} ({DEFAULT_MAP})",
+    EastronLine,
+    notes={"meter-word-order": FaultNote("the meter sends the low word first")},
+    variants=tuple(f"map={name}" for name in MAPS if name != DEFAULT_MAP),
+)
