@@ -162,7 +162,8 @@ class TokenKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TokenRead:
-    """One presentation of a card. ``uid`` is upper-case hexadecimal in the configured byte order."""
+    """One presentation of a card. ``uid`` is written as configured (``hal.drivers.token_format``): upper-case
+    hexadecimal in the order read, if nothing else is said."""
 
     at: float
     uid: str

@@ -97,7 +97,7 @@ def _missing(node: Node, cls: type, key: str) -> Iterator[str]:
             yield own
         elif hints[field.name] == Mapping[str, Device]:
             assert isinstance(entry.value, Table)
-            for driver in registry.BUILT_IN:
+            for driver in {device.driver for device in load(EXAMPLE).devices.values()}:
                 yield from _fewest(_devices(entry.value, driver), _options(driver), f"devices.<{driver}>")
         elif dataclasses.is_dataclass(hints[field.name]):
             yield from _missing(entry.value, typing.cast(Any, hints[field.name]), own)

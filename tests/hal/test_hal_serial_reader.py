@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from hal import ports, registry
 from hal.drivers.serial_reader import pn532, rdm6300
-from hal.drivers.serial_reader.driver import MAX_WAITING, ByteOrder, Protocol, SerialReader, SerialReaderOptions
+from hal.drivers.serial_reader.driver import MAX_WAITING, Protocol, SerialReader, SerialReaderOptions
 from hal.drivers.serial_reader.pn532 import Frame, Signal
 from hal.drivers.serial_reader.sessions import Pn532Session
+from hal.drivers.token_format import ByteOrder
 from hal.values import TokenKind, TokenRead
 
 CARD = bytes.fromhex("04A1B2C3D4E5F6")

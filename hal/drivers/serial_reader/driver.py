@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from hal.drivers.serial_line import WRITE_RETRY_S, SerialLine, SerialSettings
-from hal.drivers.serial_reader.sessions import Pn532Session, Rdm6300Session, Session
+from hal.drivers.serial_reader.ascii_telegrams import AsciiOptions
+from hal.drivers.serial_reader.sessions import AsciiSession, Pn532Session, Rdm6300Session, Session
+from hal.drivers.token_format import TokenFormatOptions
 from hal.options import option
 from hal.ports import DeviceError, PortKind
 from hal.registry import Driver
@@ -21,28 +23,22 @@ MAX_WAITING = 16
 class Protocol(Enum):
     PN532 = "pn532"
     RDM6300 = "rdm6300"
+    ASCII = "ascii"
 
 
-class ByteOrder(Enum):
-    """Back-ends differ in the order they expect."""
-
-    AS_READ = "as_read"
-    REVERSED = "reversed"
-
-
-_BAUD = {Protocol.PN532: 115_200, Protocol.RDM6300: 9600}
+_BAUD = {Protocol.PN532: 115_200, Protocol.RDM6300: 9600, Protocol.ASCII: 9600}
 
 
 @dataclass(frozen=True, slots=True)
-class SerialReaderOptions:
+class SerialReaderOptions(TokenFormatOptions):
     port: str = option(help="serial node of the reader, best one under /dev/serial/by-id", exclusive="serial port")
-    protocol: Protocol = option(help="pn532 (13.56 MHz, HSU) or rdm6300 (125 kHz)")
+    protocol: Protocol = option(help="pn532 (13.56 MHz, HSU), rdm6300 (125 kHz) or ascii (any that sends text)")
     baud: int = option(0, help="line speed; 0 for the protocol's own", unit="Bd", ge=0, le=921_600)
     poll_interval_s: float = option(0.3, help="pn532: how often a card is looked for", unit="s", ge=0.25, le=0.5)
     debounce_s: float = option(
         1.5, help="a card seen again within this time is the same presentation", unit="s", ge=1, le=60
     )
-    byte_order: ByteOrder = option(ByteOrder.AS_READ, help="as_read or reversed")
+    ascii: AsciiOptions | None = option(None, help="ascii: how its telegrams look; empty for hex digits and a return")
 
 
 class SerialReader:
@@ -55,8 +51,10 @@ class SerialReader:
         self._session: Session
         if options.protocol is Protocol.PN532:
             self._session = Pn532Session(options.poll_interval_s)
-        else:
+        elif options.protocol is Protocol.RDM6300:
             self._session = Rdm6300Session()
+        else:
+            self._session = AsciiSession(options.ascii or AsciiOptions())
         self._tokens: deque[TokenRead] = deque(maxlen=MAX_WAITING)
         self._seen: dict[str, float] = {}
         """When each card was last in the field, for those within the debouncing time."""
@@ -127,9 +125,9 @@ class SerialReader:
             self._line.send(data)
 
     def _present(self, card: bytes, now: float) -> None:
-        if self._options.byte_order is ByteOrder.REVERSED:
-            card = card[::-1]
-        uid = card.hex().upper()
+        uid = self._options.uid_of(card)
+        if not uid:
+            return
         debounce_s = self._options.debounce_s
         self._seen = {known: at for known, at in self._seen.items() if now - at < debounce_s}
         is_new = uid not in self._seen
@@ -144,7 +142,7 @@ def _units(options: SerialReaderOptions) -> Mapping[str, frozenset[PortKind]]:  
 
 DRIVER = Driver(
     name="serial-reader",
-    summary="card reader on a serial line (PN532, RDM6300)",
+    summary="card reader on a serial line (PN532, RDM6300, any that sends text)",
     options=SerialReaderOptions,
     units=_units,
     create=SerialReader,

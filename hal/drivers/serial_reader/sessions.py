@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from hal.drivers.serial_reader import pn532, rdm6300
+from hal.drivers.serial_reader import ascii_telegrams, pn532, rdm6300
+from hal.drivers.serial_reader.ascii_telegrams import AsciiOptions
 from hal.drivers.serial_reader.pn532 import Frame, Signal
 from hal.values import TokenKind
 
@@ -185,6 +186,32 @@ class Rdm6300Session:
 
     def feed(self, data: bytes, now: float) -> list[bytes]:  # noqa: ARG002
         return self._reader.feed(data)
+
+    def on_timer(self, now: float) -> bytes:  # noqa: ARG002
+        return b""
+
+    def wake_at(self, now: float) -> float:
+        return now + 1.0
+
+    def trouble(self) -> str:
+        return ""
+
+
+@dataclass(slots=True)
+class AsciiSession:
+    """Only listens to a reader that sends text."""
+
+    options: AsciiOptions
+    kind: TokenKind = TokenKind.LOCAL
+    _reader: ascii_telegrams.TelegramReader = field(default_factory=ascii_telegrams.TelegramReader)
+
+    def begin(self, now: float) -> bytes:  # noqa: ARG002 (part of the protocol)
+        self.kind = self.options.kind
+        self._reader = ascii_telegrams.TelegramReader(self.options)
+        return b""
+
+    def feed(self, data: bytes, now: float) -> list[bytes]:
+        return self._reader.feed(data, now)
 
     def on_timer(self, now: float) -> bytes:  # noqa: ARG002
         return b""
