@@ -26,6 +26,15 @@ async def ask(stream: tuple[asyncio.StreamReader, asyncio.StreamWriter], data: b
     return await asyncio.wait_for(stream[0].read(100), PATIENCE_S)
 
 
+async def turned_away(port: TcpPort) -> None:
+    """Connect: the reset comes at once, or in the first read."""
+    stream = await connect(port)
+    try:
+        await asyncio.wait_for(stream[0].read(1), PATIENCE_S)
+    finally:
+        stream[1].close()
+
+
 def play(tmp_path: Path, story: Callable[[TcpPort], Awaitable[None]], most: int = 4) -> None:
     async def run() -> None:
         port = TcpPort(tmp_path / "device", echo, most=most)
@@ -107,12 +116,8 @@ def test_one_host_too_many_is_turned_away(tmp_path: Path) -> None:
     async def story(port: TcpPort) -> None:
         one = await connect(port)
         assert await ask(one, b"x") == b"<x>"
-        with pytest.raises(ConnectionResetError):  # at once, or in the first read
-            other = await connect(port)
-            try:
-                await asyncio.wait_for(other[0].read(1), PATIENCE_S)
-            finally:
-                other[1].close()
+        with pytest.raises(ConnectionResetError):
+            await turned_away(port)
         assert port.connections == 1
         assert await ask(one, b"y") == b"<y>"
         one[1].close()
