@@ -131,6 +131,7 @@ class Follower:
         self._repeat_s = repeat_s
         self._on_wish, self._on_reset = on_wish, on_reset
         self._duty_pct = 0.0
+        self._contacts = False
         self._confirmed: Wish | None = None
         """What the controller is known to hold; None: unknown."""
         self._confirmed_at = -math.inf
@@ -152,7 +153,12 @@ class Follower:
             self._on_wish(now)
 
     def set_contactor(self, closed: bool, now: float) -> None:
-        """The controller moves its contacts by itself; the pilot alone permits and forbids (see the port)."""
+        """The controller moves its contacts by itself; the pilot alone permits and forbids (see the port).
+
+        What is kept is only how fast it must open beside a steady pilot (``open_now``)."""
+        before, self._contacts = self.open_now, closed
+        if self.open_now and not before:
+            self._on_wish(now)
 
     def set_phases(self, phases: int, now: float) -> None:
         self.phases = phases
@@ -201,6 +207,12 @@ class Follower:
             return False
         return not wish.enabled or (held is not None and held.enabled and wish.current_a < held.current_a)
 
+    @property
+    def open_now(self) -> bool:
+        """Nothing is enabled and control wants the contacts open already: the vehicle is given no more time to stop
+        drawing. For controllers that know a graceful stop and a fast one."""
+        return not self._contacts and not self.wish.enabled
+
     def due_at(self) -> float:
         """When the wish must be written next; −inf while the controller is not known to hold it."""
         return self._confirmed_at + self._repeat_s if self.wish == self._confirmed else -math.inf
@@ -217,6 +229,10 @@ class Follower:
         """The controller has answered that it took this."""
         self._confirmed = wish
         self._confirmed_at = now
+
+    def doubt(self) -> None:
+        """What the controller shows is not what it confirmed: the wish is due again."""
+        self._confirmed = None
 
     def verify(self) -> None:
         """The counterpart is what we take it for, and it listens."""

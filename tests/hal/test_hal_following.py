@@ -163,6 +163,33 @@ def test_what_is_due_and_what_is_urgent() -> None:
     assert follower.is_due(3.0), "as confirmed before, but another has been written since"
 
 
+def test_how_fast_to_open_is_told_apart() -> None:
+    changes: list[float] = []
+    follower = Follower(on_wish=changes.append)
+    assert follower.open_now
+    follower.verify()
+    follower.set_pilot(50.0, 1.0)
+    follower.set_contactor(False, 1.0)
+    assert not follower.open_now, "beside an offer it forbids nothing"
+    follower.set_contactor(True, 2.0)
+    follower.set_pilot(X1, 3.0)
+    assert not follower.open_now, "the vehicle stops first"
+    follower.set_contactor(False, 4.0)
+    assert follower.open_now
+    assert changes == [1.0, 3.0, 4.0]
+    follower.set_contactor(False, 5.0)
+    assert changes == [1.0, 3.0, 4.0]
+
+
+def test_what_it_shows_outweighs_what_it_confirmed() -> None:
+    follower = Follower()
+    follower.confirm(follower.take(0.0), 0.0)
+    assert not follower.is_due(1.0)
+    follower.doubt()
+    assert follower.is_due(1.0)
+    assert follower.urgent
+
+
 def test_a_reset_is_asked_for_with_nothing_enabled() -> None:
     resets: list[float] = []
     follower = Follower(on_reset=resets.append)
