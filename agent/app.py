@@ -25,10 +25,9 @@ from agent.hard_reset import restart_machine
 from agent.journal.journal import Journal, JournalError
 from agent.link.client import ControlLink
 from agent.link.messages import Permit, ToAgent, ToControl, Welcome
-from agent.local.books import methods as books_methods
-from agent.local.server import LocalApiError, LocalServer
-from agent.local.service import service_methods
+from agent.local.server import LocalApiError
 from agent.local.status import StatusDocument
+from agent.localwork import LocalWork
 from agent.ocpp.ports import DataTransfer, TransferAnswer, UplinkReport, UplinkState
 from agent.ocpp.tunnel import Tunnel
 from agent.ocpp.v16.configuration import initial_settings
@@ -50,6 +49,7 @@ from agent.station.commands import (
     StatusReport,
     UnlockAnswer,
 )
+from agent.station.documents import LiveDocument
 from agent.station.effects import (
     AnswerUnlock,
     AskAuthorisation,
@@ -123,10 +123,7 @@ class App:
             self._security,
             self._files.surroundings,
         )
-        service = service_methods([evse.id for evse in configuration.evses], self._to_control)
-        self._local = LocalServer(
-            configuration.api_path, self, {**service, **books_methods(self._journal, self._tunnel.wake)}
-        )
+        self._local = LocalWork(configuration, self._journal, self._clock, self._security, self, self._tunnel.wake)
         self._timer: asyncio.TimerHandle | None = None
         self._unlocks: dict[int, asyncio.Future[UnlockAnswer]] = {}
         self._next_unlock = 1
@@ -148,7 +145,7 @@ class App:
         self._security.started(f"evse-agent {__version__}")
         self._files.start()
         self._link.start()
-        await self._local.start()
+        await self._local.server.start()
         tunnel = asyncio.create_task(self._tunnel.run(), name="tunnel")
         tunnel.add_done_callback(self._tunnel_ended)
         gc.collect()
@@ -167,7 +164,7 @@ class App:
         tunnel.cancel()
         await asyncio.gather(tunnel, return_exceptions=True)
         await self._files.close()
-        await self._local.close()
+        await self._local.server.close()
         self._link.close()
         self._keeper.write([], last=True)
         self._journal.close()
@@ -267,11 +264,6 @@ class App:
         if isinstance(message, Welcome):
             self._control_instance = message.instance
         self.carry_out(self._station.handle(message, self._clock.now()))
-
-    def _to_control(self, message: ToControl) -> bool:
-        """Pass on what a technician asks. Return False when control is not there."""
-        self._link.send(message)
-        return self._link.connected
 
     def _control_lost(self) -> None:
         self.carry_out(self._station.control_lost(self._clock.now()))
@@ -427,6 +419,14 @@ class App:
 
     def set_uplink(self, online: bool) -> None:
         self._tunnel.set_online(online)
+
+    def to_control(self, message: ToControl) -> bool:
+        """Pass on what a technician asks. Return False when control is not there."""
+        self._link.send(message)
+        return self._link.connected
+
+    def live(self, evse: int) -> LiveDocument:
+        return self._station.live(evse, self._clock.now())
 
     def status(self) -> StatusDocument:
         from agent.local.status import document

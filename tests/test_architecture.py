@@ -22,7 +22,6 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "agent.journal.events",
         "agent.config",
         "agent.clock",
-        "agent.local.status",
     ),
     "agent/security": ("agent.config.schema",),
     "agent/files": ("agent.clock", "agent.config.schema"),

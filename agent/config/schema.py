@@ -394,6 +394,15 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalApi:
+    """Who may use the local API, by the groups of the machine. Root and the agent's own user always may."""
+
+    observe_groups: tuple[str, ...] = option(("evse-observe",), help="may look at everything")
+    operate_groups: tuple[str, ...] = option(("evse-operate",), help="may stop, switch off, and drop the link as well")
+    service_groups: tuple[str, ...] = option(("evse-service",), help="may do everything, without a PIN")
+
+
+@dataclass(frozen=True, slots=True)
 class Logging:
     level: str = option("info", help="how much is logged", choices=("debug", "info", "warning", "error"))
 
@@ -414,6 +423,7 @@ class Config:
     journal: Journal = option(help="the records that wait for the network", default_factory=Journal)
     files: Files = option(help="files that the network has fetched or sent", default_factory=Files)
     update: Update = option(help="how new software gets in", default_factory=Update)
+    local_api: LocalApi = option(help="who may use the local API", default_factory=LocalApi)
     logging: Logging = option(help="the log", default_factory=Logging)
 
     @property

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from agent.journal.errors import JournalError
 from agent.journal.history import TransactionSummary
 from agent.journal.undelivered import Undelivered
+from agent.local.methods import Method, observe, operate
 from agent.local.rpc import RpcError
-from agent.local.status import moment
+from agent.station.documents import moment
 
 MOST = 500
 """Entries in one answer."""
@@ -25,7 +26,7 @@ class BooksSource(Protocol):
     def unpark_transaction(self, transaction: str) -> int: ...
 
 
-def methods(journal: BooksSource, wake: Callable[[], None]) -> dict[str, Callable[..., Any]]:
+def methods(journal: BooksSource, wake: Callable[[], None]) -> dict[str, Method]:
     """``wake`` is called when something was put back into the line."""
 
     def transactions(limit: int = 50) -> dict[str, Any]:
@@ -57,7 +58,11 @@ def methods(journal: BooksSource, wake: Callable[[], None]) -> dict[str, Callabl
         found = _asked(lambda: journal.undelivered(_bounded(limit), max(0, min(after, 1 << 62))))
         return {"records": [_record(one) for one in found], "next": found[-1].seq if found else None}
 
-    return {"transactions": transactions, "transactions.retry": retry, "transactions.export": export}
+    return {
+        "transactions": observe(transactions),
+        "transactions.retry": operate(retry),
+        "transactions.export": observe(export),
+    }
 
 
 def _bounded(limit: int) -> int:

@@ -1,7 +1,7 @@
 """JSON-RPC 2.0, without I/O: a line in, a line (or nothing) out.
 
-Methods are plain typed functions. Parameters are checked against the function's own type hints, so a method's
-signature is its documentation. A parameter named ``peer`` is not the caller's to give: it receives who calls.
+Methods are plain typed functions (``agent.local.methods.Method``). Parameters are checked against the function's own
+type hints, so a method's signature is its documentation. Who calls must have the method's role.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import logging
 import math
 import types
 import typing
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
+
+from agent.local.methods import Caller, Method, Methods
 
 log = logging.getLogger(__name__)
 
@@ -25,19 +26,12 @@ INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 REFUSED = -32000
 """The request was understood, and refused; the message says why."""
+NOT_ALLOWED = -32001
+"""The caller has not the role that the method needs."""
 
 MAX_BATCH = 16
 
 _EMPTY = inspect.Parameter.empty
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Who is at the other end, as the kernel says (SO_PEERCRED)."""
-
-    pid: int
-    uid: int
-    gid: int
 
 
 class RpcError(Exception):
@@ -48,49 +42,46 @@ class RpcError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class _Method:
-    function: Callable[..., Any]
-    parameters: Mapping[str, inspect.Parameter]
-    hints: Mapping[str, Any]
-    wants_peer: bool
+Audit = Callable[[Caller, str, dict[str, Any], str], None]
+"""Told of each call that changes something: who, method, parameters (secrets masked), why it failed or ""."""
 
 
 class LocalApi:
     """Dispatches requests to methods by name."""
 
-    def __init__(self, methods: Mapping[str, Callable[..., Any]]) -> None:
-        self._methods = {name: _described(function) for name, function in methods.items()}
+    def __init__(self, methods: Methods, audit: Audit | None = None) -> None:
+        self._methods = dict(methods)
+        self._audit = audit
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(sorted(self._methods))
 
-    async def answer(self, line: bytes, peer: Peer) -> bytes | None:
+    async def answer(self, line: bytes, caller: Caller) -> bytes | None:
         """Carry out what one line asks for. Return the line to send back (with its newline), or None for none."""
         try:
             request = json.loads(line, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             return _failure(None, PARSE_ERROR, f"not JSON: {str(error)[:200]}") + b"\n"
         if isinstance(request, list):
-            return await self._batch(request, peer)
-        response = await self._one(request, peer)
+            return await self._batch(request, caller)
+        response = await self._one(request, caller)
         return None if response is None else response + b"\n"
 
-    async def _batch(self, requests: list[Any], peer: Peer) -> bytes | None:
+    async def _batch(self, requests: list[Any], caller: Caller) -> bytes | None:
         if not requests or len(requests) > MAX_BATCH:
             return _failure(None, INVALID_REQUEST, f"a batch holds 1 to {MAX_BATCH} requests") + b"\n"
-        responses = [response for request in requests if (response := await self._one(request, peer)) is not None]
+        responses = [response for request in requests if (response := await self._one(request, caller)) is not None]
         return b"[" + b",".join(responses) + b"]\n" if responses else None
 
-    async def _one(self, request: Any, peer: Peer) -> bytes | None:
+    async def _one(self, request: Any, caller: Caller) -> bytes | None:
         identity = request.get("id") if isinstance(request, dict) else None
         if not _is_identity(identity):
             return _failure(None, INVALID_REQUEST, "'id' must be a text, a number or null")
         silent = isinstance(request, dict) and "id" not in request
         try:
-            result = await self._carry_out(request, peer)
-            return None if silent else _encode({"jsonrpc": "2.0", "id": identity, "result": result})
+            result = await self._carry_out(request, caller)
+            return None if silent else encoded({"jsonrpc": "2.0", "id": identity, "result": result})
         except RpcError as error:
             # A malformed request cannot be told from a notification, so it is answered all the same (§5.1).
             return None if silent and error.code != INVALID_REQUEST else _failure(identity, error.code, str(error))
@@ -98,7 +89,7 @@ class LocalApi:
             log.exception("local API: method %r failed", request.get("method"))
             return None if silent else _failure(identity, INTERNAL_ERROR, "the agent failed; its log says more")
 
-    async def _carry_out(self, request: Any, peer: Peer) -> Any:
+    async def _carry_out(self, request: Any, caller: Caller) -> Any:
         if not isinstance(request, dict):
             raise RpcError("a request must be an object", INVALID_REQUEST)
         if request.get("jsonrpc") != "2.0":
@@ -112,14 +103,29 @@ class LocalApi:
         method = self._methods.get(name)
         if method is None:
             raise RpcError(f"no method {name[:60]!r}; there are: {', '.join(self.names)}", METHOD_NOT_FOUND)
+        if caller.role < method.role:
+            raise RpcError(
+                f"{name} needs the role '{method.role.word}', this connection has '{caller.role.word}'; log in first",
+                NOT_ALLOWED,
+            )
         arguments = _arguments(method, parameters)
-        if method.wants_peer:
-            arguments["peer"] = peer
-        result = method.function(**arguments)
-        return await result if isinstance(result, Awaitable) else result
+        shown = {key: "***" if key in method.secret else value for key, value in arguments.items()}
+        if method.wants_caller:
+            arguments["caller"] = caller
+        try:
+            result = method.function(**arguments)
+            done = await result if isinstance(result, Awaitable) else result
+        except Exception as error:
+            if method.changes and self._audit is not None:
+                self._audit(caller, name, shown, str(error) or type(error).__name__)
+            raise
+        if method.changes and self._audit is not None:
+            self._audit(caller, name, shown, "")
+        return done
 
 
-def _encode(message: Any) -> bytes:
+def encoded(message: Any) -> bytes:
+    """Return a message as it goes on the wire, without its newline."""
     return json.dumps(message, separators=(",", ":")).encode("ascii")
 
 
@@ -129,7 +135,7 @@ def oversized(limit: int) -> bytes:
 
 
 def _failure(identity: Any, code: int, message: str) -> bytes:
-    return _encode({"jsonrpc": "2.0", "id": identity, "error": {"code": code, "message": message}})
+    return encoded({"jsonrpc": "2.0", "id": identity, "error": {"code": code, "message": message}})
 
 
 def _is_identity(value: Any) -> bool:
@@ -142,13 +148,7 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _described(function: Callable[..., Any]) -> _Method:
-    parameters = dict(inspect.signature(function).parameters)
-    wants_peer = parameters.pop("peer", None) is not None
-    return _Method(function, parameters, typing.get_type_hints(function), wants_peer)
-
-
-def _arguments(method: _Method, given: dict[str, Any] | list[Any]) -> dict[str, Any]:
+def _arguments(method: Method, given: dict[str, Any] | list[Any]) -> dict[str, Any]:
     names = list(method.parameters)
     if isinstance(given, list):
         if len(given) > len(names):
@@ -162,11 +162,19 @@ def _arguments(method: _Method, given: dict[str, Any] | list[Any]) -> dict[str, 
             if parameter.default is _EMPTY:
                 raise RpcError(f"parameter {name!r} is missing", INVALID_PARAMS)
         elif not _fits(given[name], method.hints.get(name, Any)):
-            raise RpcError(f"parameter {name!r} must be {_spelled(method.hints[name])}", INVALID_PARAMS)
+            raise RpcError(f"parameter {name!r} must be {spelled(method.hints[name])}", INVALID_PARAMS)
     return given
 
 
-_SPELLED = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", type(None): "null"}
+_SPELLED = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    dict: "an object",
+    list: "a list",
+    type(None): "null",
+}
 
 
 def _members(hint: Any) -> tuple[Any, ...]:
@@ -181,10 +189,12 @@ def _fits(value: Any, hint: Any) -> bool:
             return True
         if isinstance(value, bool) and member is not bool:
             continue
-        if isinstance(value, (int, float) if member is float else member):
+        plain = typing.get_origin(member) or member
+        if isinstance(value, (int, float) if plain is float else plain):
             return True
     return False
 
 
-def _spelled(hint: Any) -> str:
-    return " or ".join(_SPELLED.get(member, str(member)) for member in _members(hint))
+def spelled(hint: Any) -> str:
+    """Name a parameter's type as a person reads it."""
+    return " or ".join(_SPELLED.get(typing.get_origin(member) or member, str(member)) for member in _members(hint))

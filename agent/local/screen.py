@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from agent.local.status import EvseDocument, PriceDocument, StatusDocument, UplinkDocument
+from agent.local.status import StatusDocument, UplinkDocument
+from agent.station.documents import EvseDocument, PriceDocument
 
 WIDTH = 80
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from agent.link.messages import ClearFault, FaultCode, ResetBoard, RunSelfTest, ToControl
+from agent.local.methods import Method, service
 from agent.local.rpc import RpcError
 
 
-def service_methods(evses: Collection[int], send: Callable[[ToControl], bool]) -> dict[str, Callable[..., Any]]:
+def service_methods(evses: Collection[int], send: Callable[[ToControl], bool]) -> dict[str, Method]:
     """Return the methods by name. ``send`` passes a message to control; False when control is not there."""
 
     def passed(evse: int, message: ToControl) -> dict[str, Any]:
@@ -36,4 +37,8 @@ def service_methods(evses: Collection[int], send: Callable[[ToControl], bool]) -
         """Run the residual-current self-test. Control refuses while energy flows."""
         return passed(evse, RunSelfTest(evse))
 
-    return {"fault.clear": clear_fault, "board.reset": reset_board, "selftest.run": run_self_test}
+    return {
+        "fault.clear": service(clear_fault),
+        "board.reset": service(reset_board),
+        "selftest.run": service(run_self_test),
+    }

@@ -6,8 +6,9 @@ room that knows it.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
+
+from agent.station.documents import EvseDocument, local_moment, moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,66 +55,6 @@ class ClockDocument(TypedDict):
     utc: str
     local: NotRequired[str]
     """The time on the display, with its offset from UTC (TimeOffset)."""
-
-
-class TransactionDocument(TypedDict):
-    id: str
-    token: str
-    """Masked."""
-    started_at: str | None
-    energy_wh: float | None
-    state: str
-
-
-class ReasonDocument(TypedDict):
-    """One thing that holds charging back."""
-
-    code: str
-    text: str
-    remedy: str
-
-
-class FaultDocument(TypedDict):
-    code: str
-    detail: str
-    remedy: str
-
-
-class PriceDocument(TypedDict):
-    """For the driver. Amounts are text with as many decimals as the network wants shown."""
-
-    text: str
-    running_cost: str | None
-    """As the network told it last, carried on from the meter."""
-    idle: bool
-    final_cost: str | None
-    final_text: str
-    qr_text: str
-    """To be shown as a QR code."""
-
-
-class EvseDocument(TypedDict):
-    id: int
-    state: str
-    """Pilot state: A1, A2, B1, B2, C1, C2, D1, D2, E, F, or "?"."""
-    status: str
-    """A value of ``agent.station.commands.ConnectorStatus``."""
-    available: bool
-    plugged: bool | None
-    contactor_closed: bool | None
-    locked: bool | None
-    offered_a: float
-    limit_a: float
-    limited_by: str
-    power_w: float | None
-    energy_wh: float | None
-    """The meter's own register."""
-    temperature_c: float | None
-    transaction: TransactionDocument | None
-    price: NotRequired[PriceDocument | None]
-    reasons: list[ReasonDocument]
-    """What holds charging back, most important first. Empty while energy flows."""
-    faults: list[FaultDocument]
 
 
 class StatusDocument(TypedDict):
@@ -187,21 +128,3 @@ def document(
         },
         "evses": list(evses),
     }
-
-
-def moment(utc_s: float | None) -> str | None:
-    """Return seconds since 1970 as RFC 3339 in UTC with milliseconds; None for None or a time beyond all years."""
-    if utc_s is None:
-        return None
-    try:
-        return datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def local_moment(utc_s: float, offset_s: int) -> str:
-    """Return seconds since 1970 as local time with its offset; empty for a time beyond all years."""
-    try:
-        return datetime.fromtimestamp(utc_s, timezone(timedelta(seconds=offset_s))).isoformat(timespec="seconds")
-    except (ValueError, OverflowError, OSError):
-        return ""

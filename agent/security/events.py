@@ -46,6 +46,9 @@ class SecurityEvent(Enum):
     INVALID_CLIENT_CERTIFICATE = "InvalidChargePointCertificate"
     INVALID_TLS_VERSION = "InvalidTLSVersion"
     INVALID_TLS_CIPHER = "InvalidTLSCipherSuite"
+    MAINTENANCE_LOGIN_ACCEPTED = "MaintenanceLoginAccepted"
+    """This and the next: OCPP 2.0.1 part 2, appendix 1; the white paper's list for 1.6 is open to more."""
+    MAINTENANCE_LOGIN_FAILED = "MaintenanceLoginFailed"
 
 
 CRITICAL = frozenset(
@@ -57,9 +60,11 @@ CRITICAL = frozenset(
         SecurityEvent.SECURITY_LOG_WAS_CLEARED,
         SecurityEvent.MEMORY_EXHAUSTION,
         SecurityEvent.TAMPER_DETECTION,
+        SecurityEvent.MAINTENANCE_LOGIN_ACCEPTED,
+        SecurityEvent.MAINTENANCE_LOGIN_FAILED,
     }
 )
-"""Marked critical in the white paper's §8."""
+"""Marked critical in the white paper's §8, or in OCPP 2.0.1's appendix."""
 
 PUSHED = CRITICAL | {
     SecurityEvent.INVALID_FIRMWARE_SIGNATURE,

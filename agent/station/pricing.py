@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from agent.local.status import PriceDocument
 from agent.station.commands import FinalCost
+from agent.station.documents import PriceDocument
 from agent.station.evse import Evse
 from agent.station.metering import Metering
 from agent.station.price_texts import PriceError, PriceText, default_price, default_text

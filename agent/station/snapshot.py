@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from agent.link.messages import MeterSample, Observation
-from agent.local.status import EvseDocument, FaultDocument, PriceDocument, ReasonDocument, TransactionDocument, moment
+from agent.station.documents import (
+    EvseDocument,
+    FaultDocument,
+    LiveDocument,
+    PriceDocument,
+    ReasonDocument,
+    TransactionDocument,
+    moment,
+)
 from agent.station.evse import Evse
 from agent.station.reasons import Reason
 from agent.station.site import Site
@@ -34,6 +42,40 @@ def document(evse: Evse, site: Site, reasons: list[Reason], price: PriceDocument
             FaultDocument(code=fault.code.value, detail=fault.detail, remedy=fault.remedy)
             for fault in sorted(evse.faults.values(), key=lambda fault: (not fault.latched, fault.at))
         ],
+    }
+
+
+def live(evse: Evse, site: Site) -> LiveDocument:
+    """Everything measured at one EVSE, as it is now."""
+    observation: Observation | None = evse.observation
+    sample: MeterSample | None = evse.fresh_meter(site.now)
+    session = evse.running
+    register_wh = sample.energy_import_wh if sample else None
+    return {
+        "id": evse.id,
+        "at_s": round(site.now, 3),
+        "state": observation.pilot if observation else "?",
+        "pilot_high_v": observation.pilot_high_v if observation else None,
+        "pilot_low_v": observation.pilot_low_v if observation else None,
+        "duty_pct": observation.duty_pct if observation else 0.0,
+        "offered_a": observation.offered_a if observation else 0.0,
+        "limit_a": observation.limit_a if observation else 0.0,
+        "limited_by": observation.limited_by if observation else "",
+        "phases": observation.phases if observation else 0,
+        "voltage_v": list(sample.voltage_v) if sample else [],
+        "current_a": list(sample.current_a) if sample else [],
+        "power_w": sample.power_w if sample else None,
+        "energy_wh": register_wh,
+        "frequency_hz": sample.frequency_hz if sample else None,
+        "contactor_closed": observation.contactor_closed if observation else None,
+        "locked": observation.locked if observation else None,
+        "cable_a": observation.cable_a if observation else 0,
+        "temperature_c": observation.temperature_c if observation else None,
+        "plugged": evse.connected,
+        "status": evse.status.value if evse.status else "Unavailable",
+        "session_wh": register_wh - session.start_wh if session is not None and register_wh is not None else None,
+        "fail_safe": observation.fail_safe if observation else False,
+        "holds": [hold.value for hold in observation.holds] if observation else [],
     }
 
 

@@ -23,7 +23,6 @@ from agent.link.messages import (
     TokenPresented,
     Welcome,
 )
-from agent.local.status import EvseDocument
 from agent.station.authorisation import Authorisation
 from agent.station.availability import Availability
 from agent.station.books import Books
@@ -41,6 +40,7 @@ from agent.station.commands import (
     SettingAnswer,
     StatusReport,
 )
+from agent.station.documents import EvseDocument, LiveDocument
 from agent.station.effects import Effect
 from agent.station.evse import Evse
 from agent.station.indications import Indications
@@ -56,7 +56,7 @@ from agent.station.session import Phase
 from agent.station.settings import SETTINGS, SettingError, Settings, show
 from agent.station.site import Site, earliest
 from agent.station.smart_charging import SmartCharging
-from agent.station.snapshot import document
+from agent.station.snapshot import document, live
 from agent.station.statuses import CONTROL_GRACE_S, Statuses
 from agent.station.tariff import RunningCost
 from agent.station.tokens import Token, TokenInfo
@@ -362,6 +362,11 @@ class Station:
             )
             for evse in sorted(self._site.evses.values(), key=lambda evse: evse.id)
         ]
+
+    def live(self, evse: int, moment: Moment) -> LiveDocument:
+        """Return what is measured at one EVSE now. KeyError for one that is not there."""
+        self._site.moment = moment
+        return live(self._site.evses[evse], self._site)
 
     def next_wake(self) -> float | None:
         """When ``timer`` is to be called next, in monotonic seconds; None for never. Never at once: a rounding error

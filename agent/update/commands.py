@@ -1,4 +1,4 @@
-"""Runs the commands that the configuration gives for updates and restarts: no shell, bounded, with all their children."""
+"""Runs the configuration's commands for updates and restarts: no shell, bounded in time, with all their children."""
 
 from __future__ import annotations
 

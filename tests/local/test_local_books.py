@@ -54,8 +54,13 @@ def woken():
 
 
 @pytest.fixture
-def api(journal, woken):
+def table(journal, woken):
     return methods(journal, lambda: woken.append(True))
+
+
+@pytest.fixture
+def api(table):
+    return {name: method.function for name, method in table.items()}
 
 
 def test_the_list_tells_what_is_where(api):
@@ -93,11 +98,11 @@ def test_export_pages_through_everything(api):
 
 
 @pytest.fixture
-def client(folder, source, api):
+def client(folder, source, table):
     ready, loop, end = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
 
     async def serve():
-        server = LocalServer(folder / "api.sock", source, api)
+        server = LocalServer(folder / "api.sock", source, table)
         await server.start()
         ready.set()
         await end.wait()

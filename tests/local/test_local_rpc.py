@@ -11,7 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.local.rpc import MAX_BATCH, LocalApi, Peer, RpcError
+from agent.local.methods import Caller, observe, operate, service
+from agent.local.roles import Peer, Role
+from agent.local.rpc import MAX_BATCH, NOT_ALLOWED, LocalApi, RpcError
 
 ME = Peer(1, 1000, 1000)
 
@@ -25,8 +27,8 @@ async def later(text: str | None) -> str:
     return f"later {text}"
 
 
-def who(peer: Peer, deep: bool) -> list[int]:
-    return [peer.uid, int(deep)]
+def who(caller: Caller, deep: bool) -> list[int]:
+    return [caller.peer.uid, int(deep)]
 
 
 def refuse() -> None:
@@ -41,11 +43,31 @@ def odd() -> object:
     return object()
 
 
-API = LocalApi({"add": add, "later": later, "who": who, "refuse": refuse, "fail": fail, "odd": odd})
+def note(text: str, pin: str = "") -> str:
+    if text == "bad":
+        raise RpcError("not this")
+    return text + pin
 
 
-def ask(line: bytes) -> Any:
-    answer = asyncio.run(API.answer(line, ME))
+AUDITED: list[tuple[str, str, dict[str, Any], str]] = []
+
+API = LocalApi(
+    {
+        "add": observe(add),
+        "later": observe(later),
+        "who": observe(who),
+        "refuse": observe(refuse),
+        "fail": observe(fail),
+        "odd": observe(odd),
+        "note": operate(note, secret=("pin",)),
+        "deep": service(note),
+    },
+    lambda caller, name, parameters, why: AUDITED.append((caller.who, name, parameters, why)),
+)
+
+
+def ask(line: bytes, role: Role = Role.OBSERVE) -> Any:
+    answer = asyncio.run(API.answer(line, Caller(ME, role)))
     if answer is None:
         return None
     assert answer.endswith(b"\n")
@@ -53,11 +75,11 @@ def ask(line: bytes) -> Any:
     return json.loads(answer)
 
 
-def call(method: str, params: Any = None) -> Any:
+def call(method: str, params: Any = None, role: Role = Role.OBSERVE) -> Any:
     request = {"jsonrpc": "2.0", "id": 7, "method": method}
     if params is not None:
         request["params"] = params
-    answer = ask(json.dumps(request).encode())
+    answer = ask(json.dumps(request).encode(), role)
     assert answer["jsonrpc"] == "2.0"
     assert answer["id"] == 7
     return answer["error"] if "error" in answer else answer["result"]
@@ -72,7 +94,7 @@ def test_calls_by_name_and_by_place() -> None:
 
 def test_the_peer_is_the_kernels_word() -> None:
     assert call("who", {"deep": True}) == [1000, 1]
-    assert call("who", {"deep": True, "peer": 0})["code"] == -32602
+    assert call("who", {"deep": True, "caller": 0})["code"] == -32602
 
 
 @pytest.mark.parametrize(
@@ -165,3 +187,26 @@ def test_arbitrary_lines_get_valid_answers(line: bytes) -> None:
     for part in answer if isinstance(answer, list) else [] if answer is None else [answer]:
         assert part["jsonrpc"] == "2.0"
         assert ("result" in part) != ("error" in part)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_method_needs_its_role(role: Role) -> None:
+    for name, least in (("add", Role.OBSERVE), ("note", Role.OPERATE), ("deep", Role.SERVICE)):
+        answer = call(name, {"a": 1} if name == "add" else {"text": "x"}, role)
+        if role >= least:
+            assert answer in (2.0, "x")
+        else:
+            assert answer["code"] == NOT_ALLOWED
+            assert least.word in answer["message"]
+
+
+def test_every_change_is_audited_and_no_secret_is() -> None:
+    AUDITED.clear()
+    assert call("note", {"text": "a", "pin": "1234"}, Role.SERVICE) == "a1234"
+    assert call("note", {"text": "bad"}, Role.OPERATE)["message"] == "not this"
+    call("add", {"a": 1}, Role.SERVICE)
+    call("deep", {"text": "x"}, Role.OPERATE)
+    assert AUDITED == [
+        ("uid 1000", "note", {"text": "a", "pin": "***"}, ""),
+        ("uid 1000", "note", {"text": "bad"}, "not this"),
+    ]

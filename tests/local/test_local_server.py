@@ -17,9 +17,12 @@ import pytest
 
 from agent import __version__
 from agent.local.client import CallError, LocalClient, UnreachableError
-from agent.local.rpc import Peer
+from agent.local.methods import Caller, observe
+from agent.local.roles import Role, Roles, peer_of
 from agent.local.server import MAX_CLIENTS, MAX_LINE_BYTES, LocalApiError, LocalServer
-from agent.local.status import document, moment
+from agent.local.status import document
+from agent.local.topics import MAX_WAITING, Published
+from agent.station.documents import moment
 
 Story = Callable[[LocalServer], Awaitable[None]]
 
@@ -64,7 +67,7 @@ def test_the_client_calls(folder: Path, source: Any) -> None:
             with pytest.raises(CallError, match="must be true or false") as caught:
                 client.call("link.set", online="no")
             assert caught.value.code == -32602
-            with pytest.raises(CallError, match=r"there are: link\.set, status, version"):
+            with pytest.raises(CallError, match=r"there are: link\.set, status, subscribe, unsubscribe, version"):
                 client.call("nothing")
 
     async def story(server: LocalServer) -> None:
@@ -127,7 +130,7 @@ def test_a_client_that_does_not_read_is_dropped(folder: Path, source: Any) -> No
         assert 0 < calls < 100, "answers must not pile up"
         assert (await exchange(path, request("version")))[0]["result"]["name"] == "evse-agent"
 
-    play(path, source, story, extra={"big": big}, slow_client_s=0.2)
+    play(path, source, story, extra={"big": observe(big)}, slow_client_s=0.2)
 
 
 def test_the_most_silent_client_gives_way(folder: Path, source: Any) -> None:
@@ -166,20 +169,20 @@ def test_a_flood_leaves_turns_for_others(folder: Path, source: Any) -> None:
         assert order.count("flood") == 800
         assert order.index("calm") < 600
 
-    play(path, source, story, extra={"note": note})
+    play(path, source, story, extra={"note": observe(note)})
 
 
 def test_the_peer_is_who_connects(folder: Path, source: Any) -> None:
     path = folder / "api.sock"
 
-    def who(peer: Peer) -> list[int]:
-        return [peer.pid, peer.uid, peer.gid]
+    def who(caller: Caller) -> list[int]:
+        return [caller.peer.pid, caller.peer.uid, caller.peer.gid]
 
     async def story(server: LocalServer) -> None:
         answers = await exchange(path, request("who"))
         assert answers[0]["result"] == [os.getpid(), os.getuid(), os.getgid()]
 
-    play(path, source, story, extra={"who": who})
+    play(path, source, story, extra={"who": observe(who)})
 
 
 def test_clients_are_dropped_at_the_end(folder: Path, source: Any) -> None:
@@ -292,3 +295,100 @@ def test_moments() -> None:
     assert moment(None) is None
     assert moment(float("inf")) is None
     assert moment(1e20) is None
+
+
+def notifications(lines: list[Any]) -> list[Any]:
+    return [line["params"] for line in lines if line.get("method") == "event"]
+
+
+def test_a_subscriber_hears_of_each_change_and_of_each_event(folder: Path, source: Any) -> None:
+    path = folder / "api.sock"
+    watched: list[bool] = []
+    all_gone = asyncio.Event()
+
+    def watch(on: bool) -> None:
+        watched.append(on)
+        if len(watched) == 4:
+            all_gone.set()
+
+    async def story(server: LocalServer) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+
+        async def hear() -> Any:
+            return json.loads(await reader.readline())
+
+        writer.write(request("subscribe", {"topic": "status", "period_s": 0.1}))
+        assert await hear() == {"jsonrpc": "2.0", "id": 1, "result": {"subscription": 1}}
+        assert (await hear())["params"] == {"subscription": 1, "topic": "status", "value": source.document}
+        source.document = {**source.document, "clock": {"synced": False, "utc": ""}}
+        assert (await hear())["params"]["value"]["clock"]["synced"] is False
+        writer.write(request("subscribe", {"topic": "trace"}, 2))
+        assert (await hear())["result"] == {"subscription": 2}
+        assert watched == [True]
+        server.topics.publish("trace", "one")
+        server.topics.publish("trace", "two")
+        assert [(await hear())["params"]["value"] for _ in range(2)] == ["one", "two"]
+        writer.write(request("unsubscribe", {"subscription": 2}, 3))
+        assert (await hear())["id"] == 3
+        assert watched == [True, False]
+        server.topics.publish("trace", "three")
+        for topic, why in (("no", "there are: status, trace"), ("trace", "period_s")):
+            writer.write(request("subscribe", {"topic": topic, "period_s": 0.0}, 4))
+            assert why in (await hear())["error"]["message"]
+        writer.write(request("subscribe", {"topic": "trace"}, 5))
+        assert (await hear())["id"] == 5
+        writer.close()
+        await writer.wait_closed()
+        await all_gone.wait()  # its end is noticed without a word
+        assert watched == [True, False, True, False]
+
+    play(path, source, story, topics={"trace": Published("frames", watch)})
+
+
+def test_a_slow_subscriber_is_told_what_it_missed_and_a_dead_one_is_dropped(folder: Path, source: Any) -> None:
+    path = folder / "api.sock"
+
+    async def story(server: LocalServer) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(path), limit=2**24)
+        writer.write(request("subscribe", {"topic": "trace"}))
+        assert json.loads(await reader.readline())["result"]
+        for number in range(MAX_WAITING + 50):
+            server.topics.publish("trace", number)
+        first = json.loads(await reader.readline())["params"]
+        assert (first["value"], first["missed"]) == (50, 50)
+        for number in range(51, MAX_WAITING + 50):
+            assert json.loads(await reader.readline())["params"]["value"] == number
+        # It stops reading: its buffers fill, then it is gone, and the agent has never waited.
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        big = "x" * 100_000
+        for _ in range(MAX_WAITING):
+            server.topics.publish("trace", big)
+        await gone.wait()
+        writer.transport.abort()
+
+    gone = asyncio.Event()
+    frames = Published("frames", lambda on: None if on else gone.set())
+    play(path, source, story, topics={"trace": frames}, slow_client_s=0.2)
+
+
+def test_the_kernel_tells_groups_too(folder: Path) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        peer = peer_of(ours)
+    assert (peer.pid, peer.uid, peer.gid) == (os.getpid(), os.getuid(), os.getgid())
+    assert peer.groups == frozenset((os.getgid(), *os.getgroups()))
+
+
+def test_who_has_no_role_learns_only_the_version(folder: Path, source: Any) -> None:
+    path = folder / "api.sock"
+    roles = Roles({})
+    roles.of = lambda peer: Role.NONE  # type: ignore[method-assign]
+
+    async def story(server: LocalServer) -> None:
+        answers = await exchange(
+            path, request("version") + request("status") + request("subscribe", {"topic": "status"})
+        )
+        assert "result" in answers[0]
+        assert [answer["error"]["code"] for answer in answers[1:]] == [-32001, -32001]
+
+    play(path, source, story, roles=roles)

@@ -54,6 +54,8 @@ PUSHED = [
     "InvalidChargePointCertificate",
     "InvalidTLSVersion",
     "InvalidTLSCipherSuite",
+    "MaintenanceLoginAccepted",
+    "MaintenanceLoginFailed",
 ]
 LOGGED = [
     "FailedToAuthenticateAtCentralSystem",

@@ -1,0 +1,130 @@
+"""Joins the local API to the agent: its methods, its topics, who may call them, and the book of what was changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from agent.clock import Clock
+from agent.config.schema import Config
+from agent.journal.journal import Journal
+from agent.link.messages import ToControl
+from agent.local.books import methods as books_methods
+from agent.local.login import Access
+from agent.local.methods import Caller, Method
+from agent.local.roles import Role, Roles
+from agent.local.rpc import RpcError
+from agent.local.server import LocalServer, server_topics, subscription_methods
+from agent.local.server import methods as server_methods
+from agent.local.service import service_methods
+from agent.local.status import StatusDocument
+from agent.local.topics import Polled, Published
+from agent.security.events import SecurityEvent
+from agent.security.log import SecurityLog
+from agent.security.security import Security
+from agent.station.documents import LiveDocument
+
+MOST_AUDITED = 1000
+"""Characters of one entry's parameters."""
+
+
+class Agent(Protocol):
+    """The agent process, as far as the local API needs it."""
+
+    def status(self) -> StatusDocument: ...
+    def set_uplink(self, online: bool) -> None: ...
+    def live(self, evse: int) -> LiveDocument: ...
+    def to_control(self, message: ToControl) -> bool: ...
+
+
+class LocalWork:
+    """The server, and what it needs. ``wake`` is called when records were put back into the line."""
+
+    def __init__(
+        self,
+        config: Config,
+        journal: Journal,
+        clock: Clock,
+        security: Security,
+        agent: Agent,
+        wake: Callable[[], None],
+    ) -> None:
+        self._clock = clock
+        self._security = security
+        roles = roles_of(config)
+        self.access = Access(journal, roles, lambda: clock.now().monotonic_s, self._logged_in)
+        self._audit_log = SecurityLog(audit_path(config))
+        self.server = LocalServer(
+            config.api_path,
+            agent,
+            _methods([evse.id for evse in config.evses], agent, journal, self.access, wake),
+            topics=_topics([evse.id for evse in config.evses], agent),
+            roles=roles,
+            audit=self._audited,
+        )
+
+    def _logged_in(self, good: bool, who: str) -> None:
+        event = SecurityEvent.MAINTENANCE_LOGIN_ACCEPTED if good else SecurityEvent.MAINTENANCE_LOGIN_FAILED
+        self._security.record(event, who)
+
+    def _audited(self, caller: Caller, method: str, parameters: dict[str, Any], why: str) -> None:
+        moment = self._clock.now()
+        given = json.dumps(parameters, ensure_ascii=False, default=str)[:MOST_AUDITED]
+        outcome = f"refused: {why}" if why else "done"
+        self._audit_log.append(moment.utc_s, moment.synced, method, f"{given} by {caller.who}: {outcome}")
+
+
+def _methods(
+    evses: Sequence[int], agent: Agent, journal: Journal, access: Access, wake: Callable[[], None]
+) -> dict[str, Method]:
+    """Every method beyond those of the server itself. Nothing is called here."""
+    return {
+        **service_methods(evses, agent.to_control),
+        **books_methods(journal, wake),
+        **access.methods(),
+    }
+
+
+def _topics(evses: Sequence[int], agent: Agent) -> dict[str, Polled | Published]:
+    def live(evse: int) -> LiveDocument:
+        if evse not in evses:
+            raise RpcError(f"there is no EVSE {evse}; this charge point has {', '.join(map(str, evses))}")
+        return agent.live(evse)
+
+    return {
+        "evse": Polled(live, "what is measured and commanded at one EVSE: [LiveDocument](#livedocument)", always=True)
+    }
+
+
+def catalogue() -> tuple[dict[str, Method], dict[str, Polled | Published]]:
+    """Return all methods and topics as they declare themselves, without an agent behind them (for the reference)."""
+    nothing: Any = _Nothing()
+    server = {**server_methods(nothing), **subscription_methods()}
+    methods = _methods((), nothing, nothing, Access(nothing, Roles({}), lambda: 0.0, lambda *_: None), lambda: None)
+    return {**server, **methods}, {**server_topics(nothing), **_topics((), nothing)}
+
+
+class _Nothing:
+    """Stands where an agent would; has every attribute, and nothing in them."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: {}
+
+
+def roles_of(config: Config) -> Roles:
+    """The groups that the configuration gives roles."""
+    groups = config.local_api
+    return Roles(
+        {
+            Role.OBSERVE: groups.observe_groups,
+            Role.OPERATE: groups.operate_groups,
+            Role.SERVICE: groups.service_groups,
+        }
+    )
+
+
+def audit_path(config: Config) -> Path:
+    """Where the book of changes lies."""
+    return config.paths.state_dir / "security" / "audit.log"

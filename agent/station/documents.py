@@ -1,0 +1,122 @@
+"""What the station tells of itself as plain documents, for local API, console and display alike.
+
+Keys carry their units. Moments are RFC 3339 in UTC, or None.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import NotRequired, TypedDict
+
+
+class TransactionDocument(TypedDict):
+    id: str
+    token: str
+    """Masked."""
+    started_at: str | None
+    energy_wh: float | None
+    state: str
+
+
+class ReasonDocument(TypedDict):
+    """One thing that holds charging back."""
+
+    code: str
+    text: str
+    remedy: str
+
+
+class FaultDocument(TypedDict):
+    code: str
+    detail: str
+    remedy: str
+
+
+class PriceDocument(TypedDict):
+    """For the driver. Amounts are text with as many decimals as the network wants shown."""
+
+    text: str
+    running_cost: str | None
+    """As the network told it last, carried on from the meter."""
+    idle: bool
+    final_cost: str | None
+    final_text: str
+    qr_text: str
+    """To be shown as a QR code."""
+
+
+class EvseDocument(TypedDict):
+    id: int
+    state: str
+    """Pilot state: A1, A2, B1, B2, C1, C2, D1, D2, E, F, or "?"."""
+    status: str
+    """A value of ``agent.station.commands.ConnectorStatus``."""
+    available: bool
+    plugged: bool | None
+    contactor_closed: bool | None
+    locked: bool | None
+    offered_a: float
+    limit_a: float
+    limited_by: str
+    power_w: float | None
+    energy_wh: float | None
+    """The meter's own register."""
+    temperature_c: float | None
+    transaction: TransactionDocument | None
+    price: NotRequired[PriceDocument | None]
+    reasons: list[ReasonDocument]
+    """What holds charging back, most important first. Empty while energy flows."""
+    faults: list[FaultDocument]
+
+
+class LiveDocument(TypedDict):
+    """What is measured and commanded at one EVSE now. None: not known, or too old to count."""
+
+    id: int
+    at_s: float
+    """Monotonic seconds of this boot, to plot by."""
+    state: str
+    """Pilot state: A1, A2, B1, B2, C1, C2, D1, D2, E, F, or "?"."""
+    pilot_high_v: float | None
+    pilot_low_v: float | None
+    duty_pct: float
+    """0: steady −12 V, 100: steady +12 V."""
+    offered_a: float
+    limit_a: float
+    limited_by: str
+    phases: int
+    voltage_v: list[float]
+    current_a: list[float]
+    power_w: float | None
+    energy_wh: float | None
+    frequency_hz: float | None
+    contactor_closed: bool | None
+    locked: bool | None
+    cable_a: int
+    """Rating of the plugged cable; 0 when none, unknown, or a fixed one."""
+    temperature_c: float | None
+    plugged: bool | None
+    status: str
+    session_wh: float | None
+    fail_safe: bool
+    """The lease ran out; the fail-safe current is offered."""
+    holds: list[str]
+    """Why control offers nothing, in its own words."""
+
+
+def moment(utc_s: float | None) -> str | None:
+    """Return seconds since 1970 as RFC 3339 in UTC with milliseconds; None for None or a time beyond all years."""
+    if utc_s is None:
+        return None
+    try:
+        return datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def local_moment(utc_s: float, offset_s: int) -> str:
+    """Return seconds since 1970 as local time with its offset; empty for a time beyond all years."""
+    try:
+        return datetime.fromtimestamp(utc_s, timezone(timedelta(seconds=offset_s))).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return ""
