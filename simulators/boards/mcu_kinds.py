@@ -130,6 +130,7 @@ YETI = BoardKind(
     partial(McuBoardPeer, Variant.YETI),
     notes=_NOTES,
     opens_within_s=HOST_SILENCE_S + OPEN_S,
+    measures=True,
 )
 TIDA = BoardKind(
     "tida",

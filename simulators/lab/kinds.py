@@ -204,8 +204,12 @@ class BoardKind:
     notes: Mapping[str, FaultNote] = field(default_factory=dict)
     """What its own faults do, where ``KNOWN_FAULTS`` does not say so already."""
     opens_within_s: float = 5.0
-    """How long its contacts may stay closed after the agent's host has gone silent or its wire was cut: the
-    hardware's own time-out, with everything else well."""
+    """Promise: how long its contacts may stay closed after the wire to it was cut or its host has died, by the
+    hardware's own time-out. ``math.inf`` for one that has none and trusts its host."""
+    measures: bool = False
+    """It has a meter of its own, and ``references()`` a ``meter``: ``--meter board`` works."""
+    meter_step_wh: int = 1
+    """What one step of its own meter's register stands for on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +222,10 @@ class MeterKind:
     notes: Mapping[str, FaultNote] = field(default_factory=dict)
     variants: tuple[str, ...] = ()
     """Settings worth a charge of their own in the tests, as they stand after the colon (``map=sdm120``)."""
+    step_wh: int = 1
+    """What one step of the register stands for on the wire."""
+    steps_wh: Mapping[str, int] = field(default_factory=dict)
+    """Where it depends on the settings: by variant."""
 
 
 @dataclass(frozen=True, slots=True)
