@@ -63,9 +63,9 @@ PURE = (
 
 CONTROL_THIRD_PARTY = {"yaml", "serial"}
 # What serves programs other than control, and is never loaded by it.
-# Loaded by control only when a CAN bus is configured.
-BY_ITS_DRIVER = {"hal/can/python_can_link.py": {"can"}, "hal/can/compile.py": {"cantools"}}
 BESIDE_CONTROL = {"hal/gpio/factory.py": {"gpiozero"}, "hal/gpio/factory_spi.py": {"gpiozero"}}
+BESIDE_CONTROL["hal/can/compile.py"] = {"cantools"}
+BESIDE_CONTROL["hal/can/python_can_link.py"] = {"can"}  # by control too, once such a bus is opened
 
 
 def sources(place: str) -> list[Path]:
@@ -130,6 +130,5 @@ def test_what_control_loads_imports_no_other_third_party_package(room: str) -> N
         for path in sources(room)
         for name in imports(path)
         if name.split(".")[0] not in known | BESIDE_CONTROL.get(path.relative_to(ROOT).as_posix(), set())
-        | BY_ITS_DRIVER.get(path.relative_to(ROOT).as_posix(), set())
     ]
     assert wrong == []
