@@ -80,8 +80,50 @@ def _parser() -> argparse.ArgumentParser:
         place = command.add_mutually_exclusive_group()
         place.add_argument("--config", metavar="FILE", help="configuration of the running agent")
         place.add_argument("--socket", metavar="PATH", help=f"its socket (else {DEFAULT_SOCKET})")
+    text = "find meters on a serial line, or read them, without evse-control"
+    _add_meter(commands.add_parser("meter", help=text, description=text))
     add("version", _version, "print the version")
     return parser
+
+
+def _add_meter(meter: argparse.ArgumentParser) -> None:
+    actions = meter.add_subparsers(required=True, metavar="ACTION")
+    text = "find out which known meters answer on a serial line, at which address, speed and parity"
+    probe = actions.add_parser("probe", help=text, description=text)
+    probe.set_defaults(command=_meter_probe)
+    probe.add_argument("port", metavar="PORT", help="serial node of the line")
+    probe.add_argument("--speeds", metavar="LIST", help="line speeds to try (9600,19200,2400,38400)")
+    probe.add_argument("--formats", metavar="LIST", default="8N1,8E1", help="of 8N1, 8E1, 8O1, 8N2 (%(default)s)")
+    probe.add_argument("--addresses", metavar="LIST", default="1-247", help="addresses to try (%(default)s)")
+    probe.add_argument("--timeout", metavar="S", type=float, default=0.15, help="wait for each answer (%(default)s)")
+    probe.add_argument("--limit", metavar="S", type=float, default=900.0, help="stop after so long (%(default)g)")
+    probe.add_argument(
+        "--everywhere", action="store_true", help="every address at every speed, even once one was found"
+    )
+    text = "show what meters read now, of the configuration or one on a serial line"
+    read = actions.add_parser("read", help=text, description=text)
+    read.set_defaults(command=_meter_read)
+    read.add_argument("port", metavar="PORT", nargs="?", help="serial node; without it the meters of the configuration")
+    read.add_argument("--config", metavar="FILE", default=str(DEFAULT_CONFIG), help="configuration (%(default)s)")
+    read.add_argument("--map", metavar="M", help="register map of the meter at PORT, by name or path")
+    read.add_argument("--address", metavar="A", type=int, default=1, help="its Modbus address (%(default)s)")
+    read.add_argument("--baud", metavar="BD", type=int, default=9600, help="speed of the line (%(default)s)")
+    read.add_argument("--format", metavar="F", default="8N1", help="its format (%(default)s)")
+    read.add_argument("--watch", action="store_true", help="go on once a second until stopped")
+    for command in (probe, read):
+        command.add_argument("--json", action="store_true", help="the same as JSON")
+
+
+def _meter_probe(options: argparse.Namespace) -> int:
+    from agent import meter_tool
+
+    return meter_tool.run_probe(options)
+
+
+def _meter_read(options: argparse.Namespace) -> int:
+    from agent import meter_read
+
+    return meter_read.run_read(options)
 
 
 def _run(options: argparse.Namespace) -> int:

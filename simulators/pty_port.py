@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 READ_SIZE = 4096
+SPEEDS = {value: int(name[1:]) for name, value in vars(termios).items() if name[0] == "B" and name[1:].isdecimal()}
+"""Line speed by its constant."""
 
 
 class PtyPort:
@@ -60,6 +62,14 @@ class PtyPort:
         os.close(self._slave)
         os.close(self._master)
         self._master = self._slave = None
+
+    @property
+    def line(self) -> tuple[int, int] | None:
+        """Speed in baud and stop bits that the host has set; None while closed. (A pty keeps no parity.)"""
+        if self._slave is None:
+            return None
+        settings = termios.tcgetattr(self._slave)
+        return SPEEDS.get(settings[4], 0), 2 if settings[2] & termios.CSTOPB else 1
 
     def write(self, data: bytes) -> None:
         if self._master is None or self._slave is None or self.cut:

@@ -25,7 +25,9 @@ MAX_PENDING = 64
 """Frames that may wait for the line; a line that takes none of them is given up and opened anew."""
 WRITE_RETRY_S = 0.005
 
+REFUSES_SETTINGS = "does not take these line settings; change 'baud', 'parity' or 'stop_bits'"
 _REMEDIES = {
+    errno.EINVAL: REFUSES_SETTINGS,
     errno.ENOENT: "is not there; check the cable and the option 'port'",
     errno.ENODEV: "has no hardware behind it; check the cable and the option 'port'",
     errno.ENXIO: "has no hardware behind it; check the cable and the option 'port'",

@@ -43,14 +43,24 @@ class Slave:
     swapped_words: bool = False
     slow: bool = False
     reads: int = 0
+    baud: int = 0
+    """The speed it is set to; 0: it understands whatever speed the host has set."""
 
 
 class ModbusLine:
-    """``answer(data, delay_s)`` is called with each reply and how long the real line would take for it."""
+    """``answer(data, delay_s)`` is called with each reply and how long the real line would take for it. ``speed``
+    tells at which speed the host sends now: whoever is set to another hears nothing of it."""
 
-    def __init__(self, slaves: Mapping[int, Slave], answer: Callable[[bytes, float], None], baud: int = 9600) -> None:
+    def __init__(
+        self,
+        slaves: Mapping[int, Slave],
+        answer: Callable[[bytes, float], None],
+        baud: int = 9600,
+        speed: Callable[[], int] | None = None,
+    ) -> None:
         self.slaves = slaves
         self._answer = answer
+        self._speed = speed
         self._character_s = 10.0 / baud
         self._rest = bytearray()
         self._heard_at = 0.0
@@ -71,6 +81,8 @@ class ModbusLine:
     def _serve(self, request: bytes) -> None:
         slave = self.slaves.get(request[0])
         if slave is None or slave.core.silent:
+            return
+        if slave.baud and self._speed is not None and self._speed() != slave.baud:
             return
         function = request[1]
         first, count = int.from_bytes(request[2:4], "big"), int.from_bytes(request[4:6], "big")
