@@ -37,7 +37,7 @@ class Group:
 
 def groups(quick: bool) -> list[Group]:
     """Return what there is to measure. ``quick``: a glance at everything, to see that the harness works."""
-    from . import footprint, journal_io, reaction, rpc_speed, starting
+    from . import footprint, journal_io, neighbours, reaction, rpc_speed, starting
 
     found = [
         Group(
@@ -65,6 +65,17 @@ def groups(quick: bool) -> list[Group]:
         evses, seconds, samples = (8, 9.0, 20) if quick else (24, 190.0 if row.name == "load" else 75.0, 1000)
         measure = partial(reaction.measure, evses=evses, seconds=seconds, samples=samples, row=row)
         found.append(Group(f"reaction_{row.name}", f"Reaction, {row.title}", measure))
+    found.append(
+        Group(
+            "neighbours",
+            "Reaction beside a misbehaving neighbour, each kind of board",
+            partial(
+                neighbours.measure,
+                kinds=neighbours.chosen(quick=quick),
+                seconds=6.0 if quick else 0.0,
+            ),
+        )
+    )
     return found
 
 

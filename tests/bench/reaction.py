@@ -114,14 +114,15 @@ def _play(
             crew.python("permits", "-m", "tests.bench.permits", directory / "run" / "control.sock", evses, 16)
         others = busy_share(2.0) if not row.loaded else 0.0
         progress(f"  {row.name}: {evses} EVSEs" + ("" if row.loaded else f", machine busy {others:.0%}"))
-        result = _result(boards, seconds + 30.0, charger, crew)
+        result = answers(boards, seconds + 30.0, charger, crew)
         policy = policy_of(control)
         late_ms = _lateness_ms(bare)
         result["links"] = charger.log("control").count("link: closed")
-    return list(_figures(result, late_ms, row, f"control {policy}, {evses} EVSEs, {_load()}"))
+    return list(_figures(result, late_ms, row, f"control {policy}, {evses} EVSEs, {load()}"))
 
 
-def _result(boards: subprocess.Popen[str], timeout_s: float, charger: Charger, crew: Crew) -> dict[str, Any]:
+def answers(boards: subprocess.Popen[str], timeout_s: float, charger: Charger, crew: Crew) -> dict[str, Any]:
+    """Wait for what the boards have found. Raises MeasureError when they or the charger end before."""
     try:
         result = line_of(boards, timeout_s, "the boards")
         boards.wait(10.0)
@@ -133,7 +134,7 @@ def _result(boards: subprocess.Popen[str], timeout_s: float, charger: Charger, c
     return result
 
 
-def _load() -> str:
+def load() -> str:
     return f"load average at the end {os.getloadavg()[0]:.1f}"
 
 
