@@ -244,7 +244,8 @@ BOARDS: dict[str, str] = {
 }
 """Name → ``module:ATTRIBUTE`` of a ``BoardKind``."""
 METERS: dict[str, str] = {
-    "eastron": "simulators.meters.eastron_kind:EASTRON",
+    "eastron": "simulators.meters.modbus_kinds:EASTRON",
+    "modbus": "simulators.meters.modbus_kinds:MODBUS",
 }
 READERS: dict[str, str] = {
     "pn532": "simulators.readers.serial_kinds:PN532",

@@ -1,4 +1,4 @@
-"""Meters of the Eastron family on one Modbus line, as they join the lab."""
+"""Meters on one Modbus line, as they join the lab: the Eastron family, and those of other makers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from simulators.lab.kinds import FaultNote, KindError, LabPort, MeterKind, Site, core_faults, take_options
 from simulators.meters.eastron import MAPS
+from simulators.meters.layouts import LAYOUTS
 from simulators.meters.modbus_line import ModbusLine, Slave
 from simulators.meters.register import MeterCore
 from simulators.oracle import EventLog
@@ -16,15 +17,19 @@ from simulators.pty_port import PtyPort
 
 BAUD = 9600
 DEFAULT_MAP = "sdm630"
+OTHERS = tuple(name for name in LAYOUTS if name not in MAPS)
+DEFAULT_OTHER = "em340"
+STEPS_WH = {"em112": 100, "em340": 100, "em24": 100, "abb-b21": 10, "abb-b23": 10, "orno-we514": 10}
+"""What one step of the register stands for, where it is not 1 Wh."""
 
 
-class EastronLine:
+class MeterLine:
     """``simulators.lab.kinds.MeterPeer``: meter N at address N."""
 
-    def __init__(self, site: Site, registers: Mapping[int, int]) -> None:
-        self._map = take_options(site, "eastron", {"map": DEFAULT_MAP})["map"]
-        if self._map not in MAPS:
-            raise KindError(f"eastron: map: {self._map!r} is none of {', '.join(MAPS)}")
+    def __init__(self, site: Site, registers: Mapping[int, int], kind: str, maps: Sequence[str], default: str) -> None:
+        self._map = take_options(site, kind, {"map": default})["map"]
+        if self._map not in maps:
+            raise KindError(f"{kind}: map: {self._map!r} is none of {', '.join(maps)}")
         self._name = f"meters{site.number}" if site.number else "meters"
         self._loop: asyncio.AbstractEventLoop = site.loop
         self._wake = site.wake
@@ -88,10 +93,21 @@ class EastronLine:
         return {"address": self._slaves[evse].address, "reads": self._slaves[evse].reads}
 
 
+WORD_ORDER = {"meter-word-order": FaultNote("the meter sends the words of its numbers the other way round")}
 EASTRON = MeterKind(
     "eastron",
     f"Eastron meters on one Modbus line; map: {', '.join(MAPS)} ({DEFAULT_MAP})",
-    EastronLine,
-    notes={"meter-word-order": FaultNote("the meter sends the low word first")},
+    lambda site, registers: MeterLine(site, registers, "eastron", tuple(MAPS), DEFAULT_MAP),
+    notes=WORD_ORDER,
     variants=tuple(f"map={name}" for name in MAPS if name != DEFAULT_MAP),
+)
+MODBUS = MeterKind(
+    "modbus",
+    f"other makers' meters on one Modbus line; map: {', '.join(OTHERS)} ({DEFAULT_OTHER})",
+    lambda site, registers: MeterLine(site, registers, "modbus", OTHERS, DEFAULT_OTHER),
+    notes=WORD_ORDER,
+    # One of each shape on the wire: few registers per request, 64-bit counters, kW floats, one-phase.
+    variants=tuple(f"map={name}" for name in ("em24", "abb-b23", "iem3155", "orno-we514")),
+    step_wh=STEPS_WH[DEFAULT_OTHER],
+    steps_wh={f"map={name}": STEPS_WH.get(name, 1) for name in OTHERS},
 )
