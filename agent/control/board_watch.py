@@ -28,7 +28,7 @@ FLAGS = {
     BoardError.TEMPERATURE: FaultCode.TEMPERATURE,
     BoardError.CABLE: FaultCode.CABLE,
     BoardError.SUPPLY: FaultCode.SUPPLY_VOLTAGE,
-    BoardError.INTERNAL: FaultCode.BOARD_LOST,
+    BoardError.INTERNAL: FaultCode.BOARD_FAULT,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.control.faults import Condition
 from agent.control.persistence import Persistence
-from agent.control.timing import FEEDBACK_S, WELD_CHECK_S
+from agent.control.timing import CONTROLLER_OPENS_S, FEEDBACK_S, WELD_CHECK_S
 from agent.link.messages import FaultCode
 from hal.values import ContactorReading
 
@@ -12,7 +12,7 @@ from hal.values import ContactorReading
 class ContactorWatch:
     """Compares feedback with the command. Without feedback it sees nothing, and says so by ``open_for_sure``."""
 
-    __slots__ = ("_stuck", "_welded", "closed", "has_feedback", "known")
+    __slots__ = ("_stuck", "_welded", "closed", "has_feedback", "known", "rests_at")
 
     def __init__(self) -> None:
         self._welded = Persistence()
@@ -20,6 +20,8 @@ class ContactorWatch:
         self.has_feedback = False
         self.closed: bool | None = None
         """By feedback; None where there is none."""
+        self.rests_at: float | None = None
+        """When a charge controller's contacts were last read open."""
         self.known = False
         """What can be known of the contacts is known now; False while the board is silent."""
 
@@ -48,6 +50,31 @@ class ContactorWatch:
         ):
             found[FaultCode.CONTACTOR_STUCK_OPEN] = Condition("contactor reads open after the close command")
         return found
+
+    def follow(
+        self, reading: ContactorReading | None, alive: bool, open_since: float | None, now: float
+    ) -> dict[FaultCode, Condition]:
+        """The same for a charge controller, which closes and opens by itself.
+
+        ``open_since``: from when on its contacts should be open, because the pilot is steady or no vehicle asks for
+        energy; None while they may be closed.
+        """
+        self.known = alive
+        self.closed = None if reading is None or not alive else reading.closed
+        self.has_feedback = self.closed is not None
+        self.rests_at = None if reading is None or self.closed is not False else reading.at
+        overdue = open_since is not None and now - open_since >= CONTROLLER_OPENS_S
+        if self.closed is True and overdue and reading is not None and reading.at > (open_since or 0.0):
+            return {FaultCode.CONTACTOR_WELDED: Condition("the controller's contacts stay closed")}
+        return {}
+
+    def at_rest(self, steady_since: float | None, now: float) -> bool:
+        """A charge controller has opened since it was told to: read so after that, or, without feedback, given time."""
+        if not self.known or steady_since is None:
+            return False
+        if self.has_feedback:
+            return self.rests_at is not None and self.rests_at > steady_since
+        return now - steady_since >= CONTROLLER_OPENS_S
 
     @property
     def open_for_sure(self) -> bool:

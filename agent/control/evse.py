@@ -125,7 +125,7 @@ class EvseControl:
             self.self_test.spent()
         self._drive_pilot(now)
         self._settle_holds(situation)
-        open_for_sure = not sequence.closed and self.guards.contactor.open_for_sure
+        open_for_sure = self._open_for_sure(now)
         reset_board, self._reset_board = self._reset_board, False
         return EvseOutputs(
             duty_pct=self.duty_pct,
@@ -147,7 +147,7 @@ class EvseControl:
         guards, sequence = self.guards, self.sequence
         conditions = guards.update(inputs, sequence, self.offered_a, self.self_test.running_until, now)
         self._follow_plug(now)
-        open_for_sure = not sequence.closed and guards.contactor.open_for_sure
+        open_for_sure = self._open_for_sure(now)
         rested = now - sequence.switched_at >= t.WELD_CHECK_S
         if self.faults.wants_release(FaultCode.RESIDUAL_SELF_TEST, now):
             self.self_test.ask()
@@ -177,6 +177,16 @@ class EvseControl:
             # Row 31: a vehicle that is there when control starts sees x1 first, for T_STEP_X1.
             self._settled_at = now if guards.plugged is False else now + t.T_STEP_X1_S
         return start_test
+
+    def _open_for_sure(self, now: float) -> bool:
+        """Commanded open, and as far as can be known the contacts are; a charge controller must have been kept from
+        closing for long enough, too."""
+        if self.sequence.closed:
+            return False
+        contactor = self.guards.contactor
+        if self.settings.follows:
+            return contactor.at_rest(self.sequence.steady_since, now)
+        return contactor.open_for_sure
 
     def _follow_plug(self, now: float) -> None:
         plugged, state = self.guards.plugged, self.guards.state
@@ -230,17 +240,22 @@ class EvseControl:
             start.append(Hold.SELF_TEST_PENDING)
         if not self.lock.ready and not sequence.closed:
             start.append(Hold.LOCK_PENDING)
-        checked = (
-            guards.diode_ok
-            and guards.contactor.open_for_sure
-            and now - sequence.opened_at >= t.RECLOSE_S
-            and guards.cable.session_cable is guards.cable.cable
-        )
+        rested = now - sequence.opened_at >= t.RECLOSE_S
+        if self.settings.follows:
+            stable, checked = True, True
+            if sequence.pilot is Pilot.PWM:
+                holds += [each for each in start if each not in holds]  # it may close at any moment
+            elif not (rested and self._open_for_sure(now)):
+                start.append(Hold.CHECKS_PENDING)
+        else:
+            same_cable = guards.cable.session_cable is guards.cable.cable
+            checked = guards.diode_ok and guards.contactor.open_for_sure and rested and same_cable
         close = [*start, *(() if checked else (Hold.CHECKS_PENDING,))]
         self._reasons = holds, start, close
         fault_pilot = faults.pilot(now)
         steady = Pilot.F if fault_pilot is FaultPilot.F or self._shows_unavailable(fault_pilot) else Pilot.X1
-        self.wake_up.update(sequence.pilot is Pilot.PWM and state is PilotState.B, now)
+        if not self.settings.follows:  # which wakes by its own rules
+            self.wake_up.update(sequence.pilot is Pilot.PWM and state is PilotState.B, now)
         if ready or sequence.closed:
             self.wake_up.served()
         self._asleep = self.wake_up.asleep(now)
@@ -262,6 +277,8 @@ class EvseControl:
             close_hold=close[0].value if close else "",
             open_by=faults.deadline(),
             steady=steady,
+            follows=self.settings.follows,
+            contacts=guards.contactor.closed,
         )
 
     def _shows_unavailable(self, fault_pilot: FaultPilot) -> bool:
@@ -286,7 +303,7 @@ class EvseControl:
             # A cable that is not known (yet) sets a limit of 0, and is a check that has not passed.
             holds.append(Hold.LIMIT_BELOW_MINIMUM if guards.cable.known else Hold.CHECKS_PENDING)
         sequence = self.sequence
-        steady = not sequence.closed and guards.contactor.open_for_sure and sequence.pilot is not Pilot.PWM
+        steady = self._open_for_sure(now) and sequence.pilot is not Pilot.PWM
         if sequence.pilot is Pilot.PWM:
             self.phase_switch.offered()
         permit = self.permits.permit

@@ -133,7 +133,7 @@ FAULTS: Mapping[FaultCode, FaultRule] = MappingProxyType(
             row="18",
         ),
         FaultCode.CONTACTOR_WELDED: FaultRule(
-            "contactor feedback closed 1 s after the open command",
+            "contactor feedback closed 1 s after the open command (a charge controller's: 5 s), or the board's flag",
             t.WELD_CHECK_S,
             0.0,
             FaultPilot.F,
@@ -143,7 +143,7 @@ FAULTS: Mapping[FaultCode, FaultRule] = MappingProxyType(
             row="19",
         ),
         FaultCode.CONTACTOR_STUCK_OPEN: FaultRule(
-            "contactor feedback open 0.5 s after the close command",
+            "contactor feedback open 0.5 s after the close command, or the board's flag",
             t.FEEDBACK_S,
             0.0,
             FaultPilot.X1,
@@ -152,7 +152,7 @@ FAULTS: Mapping[FaultCode, FaultRule] = MappingProxyType(
             row="20",
         ),
         FaultCode.PROTECTIVE_EARTH: FaultRule(
-            "meter voltage outside 207…253 V for 5 s (UK open PEN)",
+            "meter voltage outside 207…253 V for 5 s (UK open PEN), or the board's flag",
             t.OPEN_PEN_S + t.METER_DELAY_S,
             0.0,
             FaultPilot.F,
@@ -164,7 +164,7 @@ FAULTS: Mapping[FaultCode, FaultRule] = MappingProxyType(
             row="21",
         ),
         FaultCode.SUPPLY_VOLTAGE: FaultRule(
-            "meter voltage outside 0.85…1.1 × nominal",
+            "meter voltage outside 0.85…1.1 × nominal, or the board's flag",
             t.SUPPLY_S + t.METER_DELAY_S,
             0.0,
             FaultPilot.X1,
@@ -174,7 +174,7 @@ FAULTS: Mapping[FaultCode, FaultRule] = MappingProxyType(
             row="22",
         ),
         FaultCode.TEMPERATURE: FaultRule(
-            "temperature sensors; a broken or silent one counts as too hot",
+            "temperature sensors; a broken or silent one counts as too hot; or the board's flag",
             t.TEMPERATURE_STALE_S,
             t.STOP_S,
             FaultPilot.X1,
@@ -183,7 +183,7 @@ FAULTS: Mapping[FaultCode, FaultRule] = MappingProxyType(
             row="23",
         ),
         FaultCode.CABLE: FaultRule(
-            "proximity coding against the one the session began with",
+            "proximity coding against the one the session began with, or the board's flag",
             t.CABLE_FAULT_S,
             0.0,
             FaultPilot.X1,
@@ -212,12 +212,12 @@ FAULTS: Mapping[FaultCode, FaultRule] = MappingProxyType(
             row="26",
         ),
         FaultCode.BOARD_LOST: FaultRule(
-            "silence of the board for 5 s, or a failed driver",
+            "silence of the board for 5 s, of any other safety device for 2 s, or a failed driver",
             t.BOARD_SILENCE_S,
             0.0,
             FaultPilot.F,
             Latch.NONE,
-            "Check the cable between computer and board, the board's supply, and the serial port in the configuration.",
+            "Check the cable from the computer to the board, or to the device that is named, its supply, and its port.",
             row="27",
         ),
         FaultCode.BOARD_RESET: FaultRule(
@@ -237,6 +237,33 @@ FAULTS: Mapping[FaultCode, FaultRule] = MappingProxyType(
             FaultPilot.F,
             Latch.NONE,
             "Make the configuration of this EVSE agree with its board, or update the board's firmware.",
+        ),
+        FaultCode.BOARD_FAULT: FaultRule(
+            "the board's own report of an internal failure",
+            0.0,
+            0.0,
+            FaultPilot.F,
+            Latch.NONE,
+            "Switch the charge point off and on again. If it returns, replace the board or controller.",
+            recover_s=t.BOARD_RESET_S,
+            row="27",
+        ),
+        FaultCode.ENCLOSURE: FaultRule(
+            "enclosure contact",
+            0.0,
+            0.0,
+            FaultPilot.X1,
+            Latch.NONE,
+            "Close the cover. Charging may go on when it has been closed for 5 s.",
+            recover_s=t.ENCLOSURE_S,
+        ),
+        FaultCode.TILT: FaultRule(
+            "tilt contact",
+            0.0,
+            0.0,
+            FaultPilot.F,
+            Latch.PERSON,
+            "Do not touch the charge point. Have it set upright and its wiring checked, then clear the fault.",
         ),
         FaultCode.METER: FaultRule(
             "age of the meter's readings",

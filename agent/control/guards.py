@@ -38,6 +38,7 @@ class Guards:
         self._supply = SupplyWatch(settings)
         self._off_band = Persistence()
         self._ventilation = Persistence()
+        self._no_demand = Persistence()
         self.plugged: bool | None = None
         """By the pilot alone; None while a vehicle cannot be seen."""
 
@@ -52,9 +53,7 @@ class Guards:
         found = self.board.update(inputs, now)
         flag = found.pop(FaultCode.RESIDUAL_CURRENT, None)
         self._look_at_pilot(inputs, sequence, found, now)
-        found.update(
-            self.contactor.update(inputs.contactor, self.board.alive, sequence.closed, sequence.switched_at, now)
-        )
+        found.update(self._look_at_contacts(inputs, sequence, now))
         found.update(self._supply.update(inputs.meter, now))
         unplugged = self.plugged is False
         offering = sequence.closed or sequence.pilot is Pilot.PWM
@@ -79,9 +78,21 @@ class Guards:
                 found[code] = condition
         if inputs.emergency_stop is not None and inputs.emergency_stop.pressed:
             found[FaultCode.EMERGENCY_STOP] = Condition("the emergency stop is pressed")
+        if inputs.enclosure is not None and inputs.enclosure.open:
+            found[FaultCode.ENCLOSURE] = Condition("the enclosure is open")
+        if inputs.enclosure is not None and inputs.enclosure.tilted:
+            found[FaultCode.TILT] = Condition("the charge point does not stand upright")
         if inputs.reader_trouble:
             found[FaultCode.READER] = Condition(inputs.reader_trouble)
         return found
+
+    def _look_at_contacts(self, inputs: EvseInputs, sequence: Sequence, now: float) -> dict[FaultCode, Condition]:
+        reading, alive = inputs.contactor, self.board.alive
+        if not self._settings.follows:
+            return self.contactor.update(reading, alive, sequence.closed, sequence.switched_at, now)
+        self._no_demand.held(self.state not in (PilotState.C, PilotState.D), now, 0.0)
+        since = self._no_demand.since if sequence.steady_since is None else sequence.steady_since
+        return self.contactor.follow(reading, alive, since, now)
 
     def _look_at_pilot(
         self, inputs: EvseInputs, sequence: Sequence, found: dict[FaultCode, Condition], now: float
@@ -106,13 +117,15 @@ class Guards:
             found[FaultCode.PILOT] = Condition("the control pilot has never been measured")
         if self._ventilation.held(state is PilotState.D and not self._settings.ventilation, now, VENTILATION_S):
             found[FaultCode.VENTILATION] = Condition("the vehicle asks for ventilation, which this place does not have")
+        if self._settings.follows:
+            return
         if self.classifier.measured and self.diode.update(inputs.pilot, sequence.pwm_since):
             found[FaultCode.DIODE] = Condition("the negative half-wave of the pilot is not at −12 V")
 
     @property
     def diode_ok(self) -> bool:
         """The diode was seen; a board that classifies by itself has looked and would have raised its flag."""
-        return self.diode.ok or not self.classifier.measured
+        return self.diode.ok or not self.classifier.measured or self._settings.follows
 
     @staticmethod
     def fresh_meter(inputs: EvseInputs, now: float) -> MeterReading | None:

@@ -1,6 +1,7 @@
 """Pilot and contactor in the order of IEC 61851-1 Table A.6. The only place that commands the contactor.
 
 The contactor closes in ``_open`` and nowhere else, and there only in C2 (or D2 where ventilated) with no hold left.
+Where a charge controller closes by itself, ``_follow`` takes that place.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ class Situation:
     """When a fault wants the contactor open at the latest."""
     steady: Pilot
     """Pilot to show without PWM: x1 or F."""
+    follows: bool = False
+    """A charge controller closes and opens by itself; what would keep it from closing must keep it from the offer."""
+    contacts: bool | None = None
+    """Its contacts as read; None where it does not tell."""
 
 
 class Sequence:
@@ -52,6 +57,7 @@ class Sequence:
         "opened_because",
         "pilot",
         "pilot_since",
+        "steady_since",
         "stop_since",
         "switched_at",
     )
@@ -60,6 +66,8 @@ class Sequence:
         self.closed = False
         self.pilot = Pilot.X1
         self.pilot_since = now
+        self.steady_since: float | None = now
+        """Since when there is no PWM, be it x1 or F; None while there is."""
         self.switched_at = now
         """Last change of the contactor command, or the start."""
         self.closed_at = self.opened_at = float("-inf")
@@ -74,6 +82,9 @@ class Sequence:
 
     def step(self, it: Situation, now: float) -> None:
         self.opened_because = ""
+        if it.follows:
+            self._follow(it, now)
+            return
         if self.closed:
             self._closed(it, now)
         if not self.closed:
@@ -105,8 +116,33 @@ class Sequence:
                 return
             self._set_pilot(Pilot.PWM, now)  # sequences 3.1, 3.2
         if it.energy and not it.close_hold:  # sequence 4
-            self.closed = True
-            self.switched_at = self.closed_at = now
+            self._close_contactor(now)
+
+    def _follow(self, it: Situation, now: float) -> None:
+        """A charge controller: what it has closed while we offer counts as closed by us. The open command and a steady
+        pilot always go together, so every reason against the offer opens at once; the controller gives the vehicle the
+        time of sequence 10 by itself."""
+        if it.offer_hold or not it.vehicle_there:
+            if self.closed:
+                self._open_contactor(it.offer_hold or "the vehicle left", now)
+            self._set_pilot(it.steady, now)
+            return
+        if self.closed and not it.keeps_energy:
+            self._open_contactor("the vehicle left state C", now)
+        elif self.closed and it.contacts is False:
+            self._open_contactor("the controller opened", now)
+        if self.pilot is not Pilot.PWM:
+            if it.start_hold or it.steady is Pilot.F or now < self._may_offer_at:
+                self._set_pilot(it.steady, now)
+                return
+            self._set_pilot(Pilot.PWM, now)
+            return  # contacts read now are from before the offer
+        if not self.closed and it.energy and it.contacts is not False:
+            self._close_contactor(now)
+
+    def _close_contactor(self, now: float) -> None:
+        self.closed = True
+        self.switched_at = self.closed_at = now
 
     def _open_contactor(self, why: str, now: float) -> None:
         self.closed = False
@@ -119,7 +155,10 @@ class Sequence:
             return
         if self.pilot is Pilot.PWM:
             self._may_offer_at = now + T_STEP_X1_S
+            self.steady_since = now
         elif self.pilot is Pilot.F:
             self._may_offer_at = max(self._may_offer_at, now + X1_AFTER_F_S)
+        if pilot is Pilot.PWM:
+            self.steady_since = None
         self.pilot = pilot
         self.pilot_since = now

@@ -44,6 +44,11 @@ class EvseSettings:
         return PortKind.POWER_METER in self.ports
 
     @property
+    def follows(self) -> bool:
+        """The pilot is a charge controller's, which closes its contacts by itself (``hal.ports.ChargeController``)."""
+        return PortKind.CHARGE_CONTROLLER in self.ports
+
+    @property
     def has_board(self) -> bool:
         return PortKind.BOARD in self.ports
 

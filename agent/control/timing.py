@@ -62,6 +62,9 @@ FEEDBACK_S = 0.5
 """Own: a close command must show in the feedback; contactors need 150…200 ms."""
 RECLOSE_S = WELD_CHECK_S + 0.1
 """The weld check comes before the next close."""
+CONTROLLER_OPENS_S = 5.0
+"""From a steady pilot to open contacts, as a charge controller reports them. Own: the 3 s that a vehicle is left to
+stop drawing, and two polls of a second each."""
 STARTUP_GRACE_S = 5.0
 """Own: devices that have not spoken by then are missing."""
 
@@ -118,6 +121,8 @@ BOARD_SILENCE_S = 5.0
 BOARD_RESET_S = 5.0
 """Before C is entered again after a restart (Tinkerforge)."""
 UNHEALTHY_S = 2.0
+ENCLOSURE_S = 5.0
+"""Own: a cover that was put right must stay so for this long."""
 PHASE_SWITCH_PAUSE_S = 10.0
 """EVerest: x1 before and after a change of the phases."""
 PHASE_SWITCH_INTERVAL_S = 300.0

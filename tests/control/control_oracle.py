@@ -37,6 +37,20 @@ OPEN_WITHIN_S = {
 """The times of iec61851.md §14 (own ones where it says so)."""
 
 
+STEADY_WITHIN_S = {
+    **dict.fromkeys(("residual", "emergency", "trouble", "hot T3", "hot T2", "no permit", "limit below 6 A"), 0.0),
+    **dict.fromkeys(("out of service", "board flag", "board over-current flag", "enclosure"), 0.0),
+    "board silent": 5.0,
+    "lock lost": 0.5,
+    "cable": 1.0,
+    "voltage": 10.0,
+    "open PEN": 5.6,
+}
+"""A charge controller: from the cause, as the controller or the sensor has told it, to the end of our offer."""
+CONTROLLER_SLOW_S = 5.0 + 0.5
+"""What a controller may take to open after a steady pilot, and the poll that tells it."""
+
+
 class Judge:
     """``look`` is called after each step of the rig and raises AssertionError for any broken rule."""
 
@@ -72,7 +86,7 @@ class Judge:
 
     def successor(self) -> Judge:
         """A judge for a control process that has started anew: no permit, no test, no fault is known."""
-        other = Judge(self.rig)
+        other = type(self)(self.rig)
         other.steps, other.closings, other._reports = self.steps, self.closings, len(self.rig.reports)
         other._last_closed_at = self.rig.now
         return other
@@ -239,3 +253,92 @@ class Judge:
         if out.start_self_test:
             assert not out.contactor
             assert not self._was_feedback
+
+
+class FollowJudge(Judge):
+    """The same for a charge controller, which may close whenever we offer: so it is the offer that is judged."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(rig)
+        self._was_pwm = False
+        self._steady_since = rig.now
+        self._closed_since_steady = True
+        self._must_open_since: float | None = None
+        self._seen: tuple[str, bool, float] = ("A", False, rig.now)
+        """What the controller had told before this step."""
+
+    def before(self) -> None:
+        super().before()
+        controller = self.rig.controller
+        assert controller is not None
+        self._seen = controller.seen_letter, controller.seen_contacts, controller.seen_at
+
+    def causes(self) -> set[str]:
+        rig = self.rig
+        here = super().causes() - {"feedback open", "diode", "pilot silent"}
+        if rig.cover_open or rig.tilted:
+            here.add("enclosure")
+        flagged = {"board flag", "board over-current flag"}
+        if rig.board_silent or rig.controller is None or rig.controller.seen_at < rig.now - 0.015:
+            here -= flagged - set(self._since)  # told with the next poll
+        return here
+
+    def look(self) -> None:
+        rig, out = self.rig, self.rig.out
+        self.steps += 1
+        self._follow_reports()
+        if rig.self_test is SelfTest.PASSED:
+            self._tested_at = rig.self_test_at
+        self._judge_pilot()
+        if rig.pwm:
+            self._judge_offer()
+        else:
+            assert not out.contactor, "close command beside a steady pilot"
+            if self._was_pwm:
+                self._steady_since = rig.now
+        if out.contactor:
+            letter, contacts, _ = self._seen
+            assert letter == "C", f"follows a controller in {letter}"
+            assert contacts, "follows contacts that read open"
+            self.closings += not self._was_closed
+            self._last_closed_at = rig.now
+        self._judge_weld()
+        if self._was_feedback:
+            assert out.lock is not False or rig.locked is not True or rig.welded, "unlocked while contacts are closed"
+            assert not out.start_self_test, "self-test under closed contacts"
+            assert out.phases is None or rig.welded, "phases touched with closed contacts"
+        assert (rig.holds == ()) == out.contactor
+        self._was_closed, self._was_pwm = out.contactor, rig.pwm
+        if rig.pwm and self._session_cable is None and rig.cable.value > 0:
+            self._session_cable = rig.cable
+        elif not rig.pwm and rig.vehicle == "A":
+            self._session_cable = None
+
+    def _judge_offer(self) -> None:
+        rig, (_, seen_contacts, seen_at) = self.rig, self._seen
+        for name, since in self._since.items():
+            held_s = rig.now - since
+            assert held_s <= STEADY_WITHIN_S[name] + TICK_ALLOWANCE_S, f"offers {held_s:.2f} s after: {name}"
+        assert not rig.out.start_self_test, "self-test while the controller may close"
+        if self._was_pwm:
+            return
+        assert not (self._raised - NEVER_OPENS), f"offers on a fault: {self._raised}"
+        assert not seen_contacts, "offers onto contacts that read closed"
+        assert seen_at > self._steady_since, "offers before the contacts were read open"
+        assert rig.locked is True or not rig.settings.has_lock
+        assert rig.self_test is SelfTest.PASSED
+        assert self._tested_at is not None
+        assert self._tested_at > self._last_closed_at, "offers without a new self-test"
+        assert not set(self._since) - {"voltage", "open PEN", "board silent", "cable"}, f"offers with: {self._since}"
+
+    def _judge_weld(self) -> None:
+        """Contacts that are told closed for too long beside a steady pilot are a fault."""
+        rig = self.rig
+        told = self._seen[1] and not rig.board_silent and not rig.trouble
+        if rig.pwm or not told or not rig.contactor_closed:
+            self._must_open_since = None
+            return
+        if self._must_open_since is None:
+            self._must_open_since = rig.now
+        if rig.now - self._must_open_since > CONTROLLER_SLOW_S + TICK_ALLOWANCE_S:
+            assert rig.faulted(FaultCode.CONTACTOR_WELDED), "closed contacts beside a steady pilot, and no fault"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from controller_standin import Controller
+
 from agent.control.evse import EvseControl
 from agent.control.inputs import EvseInputs, EvseOutputs
 from agent.control.settings import EvseSettings
@@ -17,6 +19,7 @@ from hal.values import (
     Capabilities,
     ContactorReading,
     EmergencyStopReading,
+    EnclosureReading,
     LockReading,
     MeterReading,
     PilotReading,
@@ -45,6 +48,7 @@ BOARD_PORTS = frozenset(
     }
 )
 SOCKET = EvseSettings(1, 32.0, 3, socket=True, has_lock=True, ports=BOARD_PORTS)
+CONTROLLER = replace(SOCKET, ports=BOARD_PORTS | {PortKind.CHARGE_CONTROLLER, PortKind.ENCLOSURE})
 MEASURED = replace(SOCKET, ports=BOARD_PORTS - {PortKind.BOARD})
 
 
@@ -93,6 +97,8 @@ class Rig:
         self.pilot_missing = False
         self.trouble = ""
         self.high_v: float | None = None
+        self.cover_open = self.tilted = False
+        self.controller = Controller(self.now) if settings.follows else None
         self.closed_times: list[float] = []
         self.opened_times: list[float] = []
         self.stepped = False
@@ -219,6 +225,8 @@ class Rig:
 
     def _inputs(self, now: float, board: bool) -> EvseInputs:
         at = self.board_heard_at if board else now
+        if self.controller is not None:
+            return self._seen_by(self.controller, now)
         return EvseInputs(
             pilot=None if self.pilot_missing else self._pilot(board),
             contactor=ContactorReading(at, self.contactor_closed),
@@ -245,6 +253,26 @@ class Rig:
             trouble=self.trouble,
         )
 
+    def _seen_by(self, controller: Controller, now: float) -> EvseInputs:
+        """Pilot, contacts and life sign as the charge controller last told; everything else at once."""
+        return EvseInputs(
+            pilot=PilotReading(controller.seen_at, PilotState(controller.seen_letter)),
+            contactor=ContactorReading(controller.seen_at, controller.seen_contacts),
+            proximity=ProximityReading(now, self.cable),
+            lock=LockReading(now, self.locked),
+            residual_current=self._residual(now) if PortKind.RESIDUAL_CURRENT_MONITOR in self.settings.ports else None,
+            meter=MeterReading(
+                self.meter_at, 0.0, voltage_v=self.voltage_v, current_a=(self.current_a if controller.contacts else 0,)
+            ),
+            temperatures=(TemperatureReading(now, self.temperature_c),),
+            emergency_stop=EmergencyStopReading(now, self.emergency),
+            enclosure=EnclosureReading(now, self.cover_open, self.tilted),
+            board=BoardReading(
+                controller.seen_at, frozenset(self.board_errors), self.board_resets, "", self.capabilities
+            ),
+            trouble=self.trouble,
+        )
+
     def _pilot(self, board: bool) -> PilotReading:
         steady_f = self.f and self.stepped
         if board:
@@ -266,11 +294,16 @@ class Rig:
         return ResidualCurrentReading(at, self.tripped, self.self_test, self.self_test_at)
 
     def _obey(self, out: EvseOutputs) -> None:
-        if self.board_silent and self.settings.has_board:
+        controller = self.controller
+        if controller is not None:
+            controller.told(None if self.board_silent else out.duty_pct, self.now)
+            controller.step(self.vehicle, self.welded, self.stuck_open, not self.board_silent, self.now)
+            self.contactor_closed = controller.contacts
+        elif self.board_silent and self.settings.has_board:
             if self.now - self.board_heard_at >= 5.0:
                 self.contactor_closed = self.welded and self.contactor_closed  # the board opens by itself
             return
-        if out.contactor:
+        elif out.contactor:
             self.contactor_closed = not self.stuck_open
         elif not self.welded:
             self.contactor_closed = False

@@ -10,13 +10,14 @@ import os
 from dataclasses import replace
 
 import pytest
-from control_oracle import Judge
-from control_rig import MEASURED, SOCKET, Rig
+from control_oracle import FollowJudge, Judge
+from control_rig import CONTROLLER, MEASURED, SOCKET, Rig
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from agent.control.evse import EvseControl
+from agent.control.settings import EvseSettings
 from agent.link.messages import FaultCode, Permit
 from hal.values import BoardError, Cable, SelfTest
 
@@ -31,16 +32,19 @@ SETTINGS = (
     replace(SOCKET, us_residual_current=True, stop_on_meter_loss=True, fail_safe_s=8.0),
     replace(MEASURED, fail_safe_current_a=0.0, has_lock=False),
 )
+FOLLOWING = (CONTROLLER, replace(CONTROLLER, has_lock=False, fail_safe_s=8.0))
 
 
 class ControlMachine(RuleBasedStateMachine):
     rig: Rig
     judge: Judge
+    settings: tuple[EvseSettings, ...] = SETTINGS
+    judges: type[Judge] = Judge
 
-    @initialize(index=st.integers(0, len(SETTINGS) - 1), vehicle=st.sampled_from("AABC"))
+    @initialize(index=st.integers(0, 99), vehicle=st.sampled_from("AABC"))
     def begin(self, index: int, vehicle: str) -> None:
-        self.rig = Rig(SETTINGS[index], vehicle=vehicle, keep_history=False)
-        self.judge = Judge(self.rig)
+        self.rig = Rig(self.settings[index % len(self.settings)], vehicle=vehicle, keep_history=False)
+        self.judge = self.judges(self.rig)
         self.tick(100)
 
     def tick(self, count: int) -> None:
@@ -174,7 +178,8 @@ class ControlMachine(RuleBasedStateMachine):
     def control_restarts(self) -> None:
         rig = self.rig
         rig.core = EvseControl(rig.settings, rig.now)
-        rig.contactor_closed = rig.welded
+        if rig.controller is None:
+            rig.contactor_closed = rig.welded
         rig.out = replace(rig.out, contactor=False, duty_pct=100.0)
         self.judge = self.judge.successor()
         self.tick(1)
@@ -215,7 +220,7 @@ class ControlMachine(RuleBasedStateMachine):
         setattr(self.rig, name, True)
         self.tick(ticks * 12 if name == "board_silent" else ticks)
         setattr(self.rig, name, False)
-        if name == "welded":
+        if name == "welded" and self.rig.controller is None:
             self.rig.contactor_closed = self.rig.out.contactor
 
     @rule(name=st.sampled_from(("diode", "lock_works", "test_passes")), broken_ticks=st.integers(1, 300))
@@ -242,11 +247,12 @@ class ControlMachine(RuleBasedStateMachine):
         self.rig.board_resets += 1
         self.rig.self_test = SelfTest.NOT_RUN
         self.tick(2)
-        assert self.rig.opened or not self.rig.settings.has_board
+        assert self.rig.opened or not self.rig.settings.has_board or self.rig.controller is not None
 
     @rule()
     def everything_is_mended(self) -> None:
         rig = self.rig
+        rig.cover_open = rig.tilted = False
         rig.cable, rig.temperature_c, rig.voltage_v, rig.board_errors = Cable.A32, 30.0, (230.0,) * 3, set()
         rig.current_a, rig.high_v = 0.0, None
         rig.core.set_operative(True)
@@ -261,8 +267,29 @@ class ControlMachine(RuleBasedStateMachine):
             TOTAL["closings"] += self.judge.closings
 
 
+class FollowingMachine(ControlMachine):
+    """The same world around a charge controller that closes by itself."""
+
+    settings = FOLLOWING
+    judges = FollowJudge
+
+    @rule(name=st.sampled_from(("cover_open", "tilted")), ticks=st.integers(1, 60))
+    def the_enclosure_tells(self, name: str, ticks: int) -> None:
+        setattr(self.rig, name, True)
+        self.tick(ticks)
+        setattr(self.rig, name, False)
+
+    @rule(refuses=st.booleans(), ticks=st.integers(1, 300))
+    def the_controller_has_its_own_reasons(self, refuses: bool, ticks: int) -> None:
+        assert self.rig.controller is not None
+        self.rig.controller.refuses = refuses
+        self.tick(ticks)
+
+
 @pytest.mark.timeout(0)
-def test_control_holds_its_promises_against_everything() -> None:
+@pytest.mark.parametrize("machine", [ControlMachine, FollowingMachine])
+def test_control_holds_its_promises_against_everything(machine: type[ControlMachine]) -> None:
+    TOTAL.update(steps=0, closings=0)
     wanted = int(os.environ.get("EVSE_STEPS", "0"))
     examples = settings(
         max_examples=SHORT_EXAMPLES if not wanted else 200,
@@ -274,7 +301,7 @@ def test_control_holds_its_promises_against_everything() -> None:
         phases=(Phase.generate, Phase.shrink),
     )
     while True:
-        run_state_machine_as_test(ControlMachine, settings=examples)
+        run_state_machine_as_test(machine, settings=examples)
         if wanted:
             print(f"{TOTAL['steps']} steps judged, {TOTAL['closings']} closings")  # noqa: T201
         if TOTAL["steps"] >= wanted:

@@ -26,6 +26,9 @@ emergency_stop OtherError CX008 EmergencyStop
 board_lost InternalError board_lost -
 board_reset InternalError board_reset -
 board_mismatch InternalError board_mismatch -
+board_fault InternalError board_fault -
+enclosure OtherError enclosure -
+tilt OtherError tilt -
 meter PowerMeterFailure meter -
 mains UnderVoltage CX015 PowerLoss
 reader ReaderFailure reader -
