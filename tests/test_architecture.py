@@ -64,6 +64,7 @@ PURE = (
 CONTROL_THIRD_PARTY = {"yaml", "serial"}
 # What serves programs other than control, and is never loaded by it.
 BESIDE_CONTROL = {"hal/gpio/factory.py": {"gpiozero"}, "hal/gpio/factory_spi.py": {"gpiozero"}}
+BESIDE_CONTROL["hal/conformance/plugin.py"] = {"pytest"}
 BESIDE_CONTROL["hal/can/compile.py"] = {"cantools"}
 BESIDE_CONTROL["hal/can/python_can_link.py"] = {"can"}  # by control too, once such a bus is opened
 
