@@ -116,8 +116,14 @@ class SimLine:
         return self._socket.fileno()
 
     def value(self) -> bool:
-        if self._socket.fileno() < 0:
-            raise LineError(f"sim:{self._chip.path}:{self._offset}: is closed")
+        try:
+            gone = not self._socket.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            gone = False
+        except OSError:
+            gone = True
+        if gone:
+            raise LineError(f"sim:{self._chip.path}: is gone; plug it in again")
         return bool(self._chip.levels[self._offset]) if self._own is None else self._own
 
     def set_value(self, level: bool) -> None:
