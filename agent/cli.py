@@ -82,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
         place.add_argument("--socket", metavar="PATH", help=f"its socket (else {DEFAULT_SOCKET})")
     text = "find meters on a serial line, or read them, without evse-control"
     _add_meter(commands.add_parser("meter", help=text, description=text))
+    table = add("can-map", _can_map, "compile a DBC file and its mapping to the table that control reads")
+    table.add_argument("mapping", metavar="MAPPING", type=Path, help="mapping file; names its DBC file")
+    table.add_argument("--out", metavar="FILE", type=Path, help="where to write (else MAPPING with .can.json)")
     add("version", _version, "print the version")
     return parser
 
@@ -124,6 +127,12 @@ def _meter_read(options: argparse.Namespace) -> int:
     from agent import meter_read
 
     return meter_read.run_read(options)
+
+
+def _can_map(options: argparse.Namespace) -> int:
+    from agent import can_map
+
+    return EXIT_OK if can_map.run(options.mapping, options.out) else EXIT_USAGE
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -37,7 +37,7 @@ class CanDevice(ABC):
 
     @abstractmethod
     def _connect(self, now: float) -> None:
-        """The bus is open: begin with a counterpart of which nothing is known."""
+        """The bus is open, or has just failed: begin with a counterpart of which nothing is known, safely."""
 
     @abstractmethod
     def _make_safe(self) -> None:
@@ -73,7 +73,7 @@ class CanDevice(ABC):
             else:
                 self._take(frame, now)
         if self._link.state is BusState.BUS_OFF and before is not BusState.BUS_OFF:
-            self._make_safe()  # nothing arrives any more; what is said after the restart begins with the safe
+            self._connect(now)  # nothing passes any more: after the restart we begin anew, with the safe
         self._note_loss()
 
     def on_timer(self, now: float) -> float:

@@ -98,7 +98,8 @@ class PythonCanLink:
         try:
             self._bus = can.Bus(
                 interface=self._options.interface,
-                can_filters=filters,
+                # Only the kernel's filters let error frames through; those of python-can itself drop them.
+                can_filters=filters if self._options.interface == "socketcan" else None,
                 receive_own_messages=False,
                 ignore_config=True,
                 **self._place(),
@@ -128,7 +129,6 @@ class PythonCanLink:
                 self._off_since = now if self.state is BusState.BUS_OFF else None
                 continue
             frame = Frame(message.arbitration_id, bytes(message.data), bool(message.is_extended_id))
-            # Also filtered here: python-can's virtual buses match the mask only.
             if frame in self._echoes:
                 self._echoes.remove(frame)
                 continue

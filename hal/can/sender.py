@@ -37,7 +37,7 @@ class Sender:
             if role in WRITE_NUMBERS:
                 self._bits[role] = signal.raw_of(0.0)
                 continue
-            nothing = signal.raw_meaning(NOTHING) if role == "lock" else None
+            nothing = signal.raw_meaning(NOTHING) if role in ("lock", "three_phases") else None
             off = signal.raw_meaning(False) if nothing is None else nothing
             self._bits[role] = off or 0
 

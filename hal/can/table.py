@@ -160,6 +160,8 @@ def _table(content: dict[str, Any]) -> Table:
     names += [(message.id, message.extended) for message in outgoing]
     if len(set(names)) != len(names):
         raise ValueError("an id is given twice")
+    if not any(message.heartbeat for message in incoming):
+        raise ValueError("no message is a heartbeat")
     sources = {str(name): str(checksum) for name, checksum in content["sources"].items()}
     if any("/" in name for name in sources):
         raise ValueError("a source lies elsewhere")

@@ -239,6 +239,7 @@ class ReaderKind:
 
 
 BOARDS: dict[str, str] = {
+    "can-board": "simulators.can.board_kind:CAN_BOARD",
     "yeti": "simulators.boards.mcu_kinds:YETI",
     "tida": "simulators.boards.mcu_kinds:TIDA",
 }
