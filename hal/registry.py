@@ -17,6 +17,7 @@ ENTRY_POINT_GROUP = "evse_agent.drivers"
 BUILT_IN: Mapping[str, str] = {
     "can-board": "hal.drivers.can_board:DRIVER",
     "can-meter": "hal.drivers.can_meter:DRIVER",
+    "linux-temperature": "hal.drivers.linux_temperature:DRIVER",
     "mcu-board": "hal.drivers.mcu_board:DRIVER",
     "modbus-meter": "hal.drivers.modbus_meter:DRIVER",
     "serial-reader": "hal.drivers.serial_reader:DRIVER",
