@@ -85,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     table = add("can-map", _can_map, "compile a DBC file and its mapping to the table that control reads")
     table.add_argument("mapping", metavar="MAPPING", type=Path, help="mapping file; names its DBC file")
     table.add_argument("--out", metavar="FILE", type=Path, help="where to write (else MAPPING with .can.json)")
+    trial = add("test-driver", _test_driver, "check each device's driver against its contract, on the real wire")
+    trial.add_argument("--config", required=True, metavar="FILE", help="configuration file")
+    trial.add_argument("--device", metavar="NAME", help="this device only")
+    trial.add_argument("--json", action="store_true", help="the reports as JSON")
+    trial.add_argument(
+        "--with-contactor", action="store_true", help="may close main contacts, after typed consent; with no vehicle"
+    )
     add("version", _version, "print the version")
     return parser
 
@@ -250,6 +257,12 @@ def _transactions(options: argparse.Namespace) -> int:
                 status = EXIT_FAILED
 
     return _with_client(options, use) or status
+
+
+def _test_driver(options: argparse.Namespace) -> int:
+    from agent import driver_test
+
+    return driver_test.run(options.config, options.device, options.json, options.with_contactor, sys.stdout, sys.stdin)
 
 
 def _version(_: argparse.Namespace) -> int:

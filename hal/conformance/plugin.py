@@ -26,6 +26,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--driver-report", metavar="FILE", help="append the conformance kit's reports to this file")
 
 
+@pytest.fixture(scope="class")
+def conformance_report(request: pytest.FixtureRequest) -> Report:
+    """The kit's report on this driver, made once for the class."""
+    from hal.conformance.kit import examine
+    from hal.conformance.subject import Subject
+
+    subclass = request.cls()
+    with subclass.peer() as peer:
+        report = examine(Subject(subclass.driver.name, subclass.driver, subclass.options(peer), peer, may_close=True))
+    file = request.config.getoption("driver_report", default=None)
+    if file:
+        with Path(file).open("a", encoding="utf-8") as stream:
+            stream.write(report.text() + "\n\n")
+    return report
+
+
 class DriverConformance:
     """Give ``driver``, ``options`` and ``peer``; declare in ``not_applicable`` what cannot be asked of your device."""
 
@@ -41,23 +57,6 @@ class DriverConformance:
     def options(self, peer: Any) -> Any:  # noqa: ARG002 (for subclasses)
         """Return the driver's options that lead to the peer."""
         pytest.fail(f"{type(self).__name__} has no options(): say how your driver finds its peer")
-
-    @pytest.fixture(scope="class")
-    def conformance_report(self, request: pytest.FixtureRequest) -> Report:
-        """The kit's report on this driver, made once for the class."""
-        from hal.conformance.kit import examine
-        from hal.conformance.subject import Subject
-
-        subclass = request.cls()
-        with subclass.peer() as peer:
-            report = examine(
-                Subject(subclass.driver.name, subclass.driver, subclass.options(peer), peer, may_close=True)
-            )
-        file = request.config.getoption("driver_report", default=None)
-        if file:
-            with Path(file).open("a", encoding="utf-8") as stream:
-                stream.write(report.text() + "\n\n")
-        return report
 
     @pytest.mark.parametrize("check", CHECKS)
     def test_conformance(self, conformance_report: Report, check: str) -> None:
