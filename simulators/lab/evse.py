@@ -87,6 +87,11 @@ class SimEvse:
         if any(poles) != self._closed:
             self._closed = any(poles)
             self.log.add("contacts_closed" if self._closed else "contacts_opened", phases=sum(poles))
+            self.note_register()
+
+    def note_register(self) -> None:
+        """Write down where the register stands."""
+        self.meter_log.add("register", register_wh=self.core.register_wh, energy_mwh=self.core.energy_mwh)
 
     def _flow(self, dt_s: float, duty_pct: float) -> None:
         if self.vehicle is not None:

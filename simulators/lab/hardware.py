@@ -93,7 +93,7 @@ class Hardware:
         log, core = evse.meter_log, evse.core
         last = log.recent[-1] if log.recent else {}
         if last.get("event") != "register" or last.get("energy_mwh") != core.energy_mwh:
-            log.add("register", register_wh=core.register_wh, energy_mwh=core.energy_mwh)
+            evse.note_register()
 
     # From outside
 

@@ -138,6 +138,8 @@ def test_a_charge_by_the_real_drivers_agrees_to_the_wh(variant: str, request: py
     pulled = max(entry["mono_s"] for entry in events if entry["event"] == "unplugged")
     opened = max(entry["mono_s"] for entry in events if entry["event"] == "contacts_opened")
     assert 0.0 < opened - pulled < 2.0  # its 100 ms are proved in virtual time
+    noted = [entry for entry in control.log(1, opened, source="meter") if entry["event"] == "register"]
+    assert noted[0]["register_wh"] == after["meter"]["register_wh"]
 
 
 def test_self_test_through_the_real_driver(tida_lab: Lab, tida_host: Host) -> None:
