@@ -128,3 +128,11 @@ def roles_of(config: Config) -> Roles:
 def audit_path(config: Config) -> Path:
     """Where the book of changes lies."""
     return config.paths.state_dir / "security" / "audit.log"
+
+
+if __name__ == "__main__":
+    import sys
+
+    from agent.local.reference import reference
+
+    sys.stdout.write(reference(*catalogue()))

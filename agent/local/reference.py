@@ -1,6 +1,6 @@
 """``docs/local-api.md``, written from the methods themselves: names, roles, parameters, results, topics.
 
-Run ``python -m agent.local.reference`` to print it. A test compares it with what is in ``docs``.
+``python -m agent.localwork`` prints it. A test compares it with what is in ``docs``.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-import sys
 import textwrap
 import typing
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from agent.local.topics import Polled, Published
 
 HEAD = """# The local API
 
-Written from the code by `python -m agent.local.reference`; do not edit.
+Written from the code by `python -m agent.localwork`; do not edit.
 
 The agent listens on a unix socket, `/run/evse-agent/api.sock` (`paths.runtime_dir`). Each line is one JSON-RPC 2.0
 request, answer or notification, at most 64 KiB from the client. Console and command line use this and nothing else.
@@ -158,9 +157,3 @@ def _field_notes(kind: type) -> dict[str, str]:
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and last:
             notes[last] = " ".join(str(node.value.value).split()).replace("``", "`").replace("|", "\\|")
     return notes
-
-
-if __name__ == "__main__":
-    from agent.localwork import catalogue
-
-    sys.stdout.write(reference(*catalogue()))

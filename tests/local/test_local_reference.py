@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "local-api.md"
 
 def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == reference(*catalogue()), (
-        "run: python -m agent.local.reference > docs/local-api.md"
+        "run: python -m agent.localwork > docs/local-api.md"
     )
 
 
