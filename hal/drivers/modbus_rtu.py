@@ -7,6 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hal.drivers.modbus.checksum import crc16
+from hal.drivers.modbus.framing import gap_s, seal
+from hal.drivers.modbus.pdu import EXCEPTIONS
+
+__all__ = ["ExceptionAnswer", "ReadAnswer", "ReadRequest", "crc16", "find_answer", "gap_s", "seal"]
+
 READ_HOLDING = 3
 READ_INPUT = 4
 READ_FUNCTIONS = (READ_HOLDING, READ_INPUT)
@@ -15,53 +21,8 @@ EXCEPTION_FLAG = 0x80
 REQUEST_SIZE = 8
 EXCEPTION_SIZE = 5
 MAX_FRAME = 256
-MIN_GAP_S = 0.00175
-"""Silence between frames above 19200 Bd, where 3.5 characters would be too short to time."""
-
-EXCEPTIONS = {
-    1: "illegal function",
-    2: "illegal data address",
-    3: "illegal data value",
-    4: "device failure",
-    5: "acknowledge",
-    6: "device busy",
-    8: "memory parity error",
-    10: "gateway path unavailable",
-    11: "gateway target does not respond",
-}
 ILLEGAL_ADDRESS = 2
 BUSY = 6
-
-
-def _table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
-        table.append(crc)
-    return tuple(table)
-
-
-_CRC = _table()
-
-
-def crc16(data: bytes) -> int:
-    """CRC-16/MODBUS: reflected A001, begun with FFFF."""
-    crc = 0xFFFF
-    for byte in data:
-        crc = crc >> 8 ^ _CRC[(crc ^ byte) & 0xFF]
-    return crc
-
-
-def seal(body: bytes) -> bytes:
-    """Append the checksum, low byte first."""
-    return body + crc16(body).to_bytes(2, "little")
-
-
-def gap_s(character_s: float, baud: int) -> float:
-    """Silence that separates two frames."""
-    return MIN_GAP_S if baud > 19_200 else 3.5 * character_s
 
 
 @dataclass(frozen=True, slots=True)
