@@ -1,4 +1,4 @@
-"""What every built-in driver owes to ``hal.ports``, asked of each in the same words."""
+"""What every driver on a serial line owes to ``hal.ports``: the kit's questions, and some of our own."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hal import ports, registry
+from hal.conformance.findings import Verdict
+from hal.conformance.kit import ALONE, examine_alone
+from hal.conformance.subject import Subject
+from hal.conformance.wires import claimed
 from hal.drivers.mcu_board import messages as m
 from hal.drivers.mcu_board import wire
 from hal.drivers.mcu_board.driver import McuBoardOptions
 from hal.drivers.modbus_meter import MeterOptions, ModbusMeterOptions
 from hal.drivers.serial_line import SerialLine, SerialSettings
 from hal.drivers.serial_reader.driver import Protocol, SerialReaderOptions
-from hal.options import Rule
 from hal.ports import Device, DeviceError
 from hal.values import Indication
 
@@ -90,18 +93,21 @@ def test_every_serial_driver_is_asked() -> None:
 
 
 @every_driver
-def test_options_declare_their_rules_and_claim_the_port(sample: str) -> None:
+def test_the_kit_finds_nothing_wrong_with_it_alone(sample: str, plug: Plug) -> None:
+    """What the conformance kit asks without a counterpart; tests/conformance asks the rest."""
+    findings = examine_alone(Subject("device", _driver(sample), SAMPLES[sample](str(plug.path))))
+    assert {finding.check for finding in findings} == {*ALONE, "blocking", "exceptions"}
+    assert [finding for finding in findings if finding.verdict is Verdict.FAIL] == []
+
+
+@every_driver
+def test_options_cannot_be_changed_and_claim_the_port(sample: str) -> None:
     driver = _driver(sample)
     assert driver.name == sample.split()[0]
-    assert driver.summary
     options = SAMPLES[sample]("/dev/x")
-    assert type(options) is driver.options
     with pytest.raises(dataclasses.FrozenInstanceError):
         options.port = "/dev/y"
-    rules: dict[str, Rule] = {field.name: field.metadata["rule"] for field in dataclasses.fields(driver.options)}
-    assert all(rule.help for rule in rules.values())
-    assert [name for name, rule in rules.items() if rule.exclusive] == ["port"]
-    assert rules["port"].exclusive == "serial port"
+    assert claimed(options) == [("/dev/x", "serial port")]
 
 
 @every_driver
@@ -115,27 +121,6 @@ def test_units_implement_the_ports_they_are_said_to(sample: str) -> None:
             assert isinstance(device.unit(name), ports.PROTOCOLS[kind]), (name, kind)
     with pytest.raises(KeyError, match="attic"):
         device.unit("attic")
-
-
-@every_driver
-def test_an_absent_node_is_no_error_and_is_found_when_it_comes(sample: str, tmp_path: Path) -> None:
-    plug = Plug(tmp_path)
-    plug.pull()
-    device = _create(sample, str(plug.path))
-    device.start(0.0)
-    assert device.fileno() is None
-    health = device.health(0.0)
-    assert not health.ok
-    assert str(plug.path) in health.detail
-    assert "check the cable" in health.detail
-    assert health.last_heard_at is None
-    wake = device.on_timer(0.1)
-    assert 0.1 < wake <= 2.0
-    plug.plug_in()
-    device.on_timer(wake)
-    assert device.fileno() is not None
-    device.close()
-    plug.close()
 
 
 @every_driver
@@ -156,17 +141,6 @@ def test_a_port_that_another_has_is_named_so(sample: str, plug: Plug) -> None:
     first.close()
     device.on_timer(1.0)
     assert device.fileno() is not None
-    device.close()
-
-
-@every_driver
-def test_nothing_is_opened_or_raised_before_the_start(sample: str, plug: Plug) -> None:
-    device = _create(sample, str(plug.path))
-    assert device.fileno() is None
-    assert not device.health(0.0).ok
-    _command_everything(sample, device)
-    assert _read_everything(sample, device) == []
-    assert plug.receive() == b""
     device.close()
 
 
