@@ -34,6 +34,8 @@ class Bench:
         """What energised in that time, by whose account; empty for nothing."""
         self.closing_words: set[bytes] = set()
         """What left for a command to close and for no command to open."""
+        self.never_closes = False
+        """The contacts were commanded to close once, and did not: no use in waiting for it again."""
         self._wires = wires
         self._directory = tempfile.TemporaryDirectory(prefix="conform-")
         self._live: tuple[Session, Wire] | None = None
@@ -152,12 +154,15 @@ class Bench:
 
     def closed_by_us(self, session: Session) -> bool:
         """Command to close, and tell whether the counterpart does. Only where ``may_close``."""
+        if self.never_closes:
+            return False
         peer = self.subject.peer
         if peer is not None:
             peer.ask(True)
         self._learn(session)
         session.hold = self.closing
-        return session.run(self.subject.patience.settle_s, self.is_closed(session))
+        self.never_closes = not session.run(self.subject.patience.settle_s, self.is_closed(session))
+        return not self.never_closes
 
     def is_closed(self, session: Session) -> Callable[[], bool]:
         def look() -> bool:

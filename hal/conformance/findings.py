@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 WIDTH = 100
+"""Columns of a terminal that every line fits, but for a node with a long name in the first."""
 
 CHECKS: Mapping[str, str] = {
     "options": "options are frozen, explain themselves, and claim the node they open",
@@ -82,9 +83,10 @@ class Report:
 
     def text(self) -> str:
         """For a person; lines of at most 100 columns."""
-        lines = [f"{self.device}: driver {self.driver}, {self.wire}"]
+        lines = [f"{self.device}: driver {self.driver}", f"  on {self.wire}"]
         for finding in self.findings:
-            lines.append(f"  {finding.verdict.value:<4} {finding.check:<13} {CHECKS[finding.check]}")
+            head = f"  {finding.verdict.value:<4} {finding.check:<13} "
+            lines += textwrap.wrap(head + CHECKS[finding.check], WIDTH, subsequent_indent=" " * len(head))
             measured = ", ".join(f"{name} {value}" for name, value in finding.measured.items())
             for line in filter(None, (finding.text, measured)):
                 lines += textwrap.wrap(line, WIDTH, initial_indent=" " * 21, subsequent_indent=" " * 21)

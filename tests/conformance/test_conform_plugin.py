@@ -71,7 +71,7 @@ def test_a_driver_is_examined_check_by_check_and_the_report_is_written(tmp_path:
     assert "18 passed" in done.stdout, done.stdout
     report = (tmp_path / "report.txt").read_text(encoding="utf-8")
     assert "18 pass, 0 FAIL, 0 n/a" in report
-    assert max(map(len, report.splitlines())) <= 110
+    assert max(map(len, report.splitlines())) <= 100
 
 
 @pytest.mark.process

@@ -17,12 +17,15 @@ from hal.drivers.serial_line import SerialLine, SerialSettings
 READ_SIZE = 65536
 ANY_BAUD = 9600
 """The line speed until the driver has set its own."""
-SETTINGS = (2, 4, 5)
-"""Places of the control flags and both speeds in what termios gives."""
+CONTROL, SPEEDS = 2, slice(4, 6)
+"""Places of the control flags and of both speeds in what termios gives."""
 
 
 class SerialRelay:
-    """The speed, parity and stop bits that the driver sets on its side are set on the real node before a byte goes."""
+    """The speed and stop bits that the driver sets on its side are set on the real node before a byte goes.
+
+    A pty keeps no parity: that is taken from the driver's option ``parity`` (N, E or O), and is N where it gives none.
+    """
 
     tricks = frozenset(Trick)
     why_not = ""
@@ -44,7 +47,8 @@ class SerialRelay:
         self.said = []
         self.cut = False
         if connected:
-            self._line = SerialLine(SerialSettings(self._real, ANY_BAUD))
+            parity = getattr(self.options, "parity", "") or "N"
+            self._line = SerialLine(SerialSettings(self._real, ANY_BAUD, parity))
             if not self._line.open(0.0):
                 trouble, self._line = self._line.trouble, None
                 raise NodeError(trouble)
@@ -108,14 +112,14 @@ class SerialRelay:
     def _adopt_settings(self) -> None:
         assert self._slave is not None
         assert self._line is not None
-        set_by_driver = termios.tcgetattr(self._slave)
-        wanted = [set_by_driver[place] for place in SETTINGS]
         real = self._line.fileno()
+        set_by_driver = termios.tcgetattr(self._slave)
+        wanted = [set_by_driver[CONTROL] & termios.CSTOPB, *set_by_driver[SPEEDS]]
         if wanted == self._settings or real is None:
             return
         self._settings = wanted
         with contextlib.suppress(termios.error):
             settings = termios.tcgetattr(real)
-            for place, value in zip(SETTINGS, wanted, strict=True):
-                settings[place] = value
+            settings[CONTROL] = settings[CONTROL] & ~termios.CSTOPB | wanted[0]
+            settings[SPEEDS] = wanted[1:]
             termios.tcsetattr(real, termios.TCSANOW, settings)
