@@ -146,7 +146,7 @@ class Follower:
         before = self.wish
         wanted = self._wish_of(duty_pct)
         if wanted.enabled and not self.verified:
-            wanted, duty_pct = Wish(available=True), PILOT_X1_PCT  # not kept: it must come again once we are certain
+            return  # not kept: it must come again once we are certain
         self._duty_pct = duty_pct
         if wanted != before:
             self.changed_at = now
@@ -243,6 +243,7 @@ class Follower:
         self.verified = False
         if self.wish.enabled:
             self._duty_pct = PILOT_X1_PCT
+        self._contacts = False
         self._confirmed = None
 
     def begin(self) -> None:

@@ -240,6 +240,7 @@ class ReaderKind:
 
 BOARDS: dict[str, str] = {
     "can-board": "simulators.can.board_kind:CAN_BOARD",
+    "openevse": "simulators.openevse.kind:OPENEVSE",
     "yeti": "simulators.boards.mcu_kinds:YETI",
     "tida": "simulators.boards.mcu_kinds:TIDA",
 }

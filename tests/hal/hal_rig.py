@@ -39,8 +39,13 @@ class Plug:
             os.close(fd)
         self._fds = []
 
+    @property
+    def is_in(self) -> bool:
+        return bool(self._fds)
+
     def close(self) -> None:
-        self.pull()
+        if self.is_in:
+            self.pull()
 
     def send(self, data: bytes) -> None:
         while data:

@@ -100,14 +100,15 @@ def test_nothing_enables_before_the_counterpart_is_known_nor_after_it_was_lost()
     follower = Follower(on_wish=changes.append)
     assert follower.wish == NOTHING
     follower.set_pilot(50.0, 1.0)
-    assert follower.wish == AVAILABLE
+    assert follower.wish == NOTHING
+    assert changes == []
     follower.verify()
-    assert follower.wish == AVAILABLE, "a command from before is not kept"
+    assert follower.wish == NOTHING, "a command from before is not kept"
     follower.set_pilot(50.0, 2.0)
     assert follower.wish == Wish(True, 30.0, True)
-    assert (changes, follower.changed_at) == ([1.0, 2.0], 2.0)
+    assert (changes, follower.changed_at) == ([2.0], 2.0)
     follower.set_pilot(50.0, 3.0)
-    assert changes == [1.0, 2.0], "control says it on every tick"
+    assert changes == [2.0], "control says it on every tick"
     for forget in (follower.begin, follower.lose):
         follower.verify()
         follower.set_pilot(50.0, 4.0)
@@ -250,7 +251,8 @@ def test_any_order_of_events_keeps_the_rules(steps: list[tuple[str, float]]) -> 
         match step:
             case "pilot":
                 follower.set_pilot(duty_pct, now)
-                fresh = duty_pct if follower.verified else None
+                if follower.verified or not wish(duty_pct).enabled:
+                    fresh = duty_pct
             case "closed" | "open":
                 follower.set_contactor(step == "closed", now)
             case "verify":
