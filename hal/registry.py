@@ -15,6 +15,8 @@ from hal.ports import Device, PortKind
 ENTRY_POINT_GROUP = "evse_agent.drivers"
 
 BUILT_IN: Mapping[str, str] = {
+    "gpio": "hal.drivers.gpio:DRIVER",
+    "linux-pilot": "hal.drivers.linux_pilot:DRIVER",
     "can-board": "hal.drivers.can_board:DRIVER",
     "can-meter": "hal.drivers.can_meter:DRIVER",
     "linux-temperature": "hal.drivers.linux_temperature:DRIVER",

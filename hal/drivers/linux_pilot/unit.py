@@ -1,0 +1,88 @@
+"""The pilot as control sees it: the PWM it commands, and the readings that bursts of conversions give."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from hal.drivers.linux_pilot.adc import PeakFilter, peaks_of
+from hal.drivers.linux_pilot.options import LinuxPilotOptions
+from hal.drivers.linux_pilot.pwm import PwmAbsentError, SysfsPwm
+from hal.drivers.linux_pilot.sensors import cable_of, resistance_ohm, temperature_c
+from hal.values import PILOT_F_PCT, PILOT_X1_PCT, PilotReading, ProximityReading, TemperatureReading
+
+PAIRS = 3
+"""Pairs of peaks per reading."""
+
+
+class PilotUnit:
+    """Implements ControlPilot, ProximityPilot and TemperatureSensor. Volts only: control classifies."""
+
+    def __init__(self, options: LinuxPilotOptions, pwm: SysfsPwm) -> None:
+        self._options = options
+        self._pwm = pwm
+        self._filter = PeakFilter(PAIRS)
+        self._reading: PilotReading | None = None
+        self._proximity: ProximityReading | None = None
+        self._temperatures: tuple[TemperatureReading, ...] = ()
+        self.duty_pct = PILOT_F_PCT
+        self.sighted = False
+        """Bursts come in: only then may a current be offered."""
+
+    def set_pilot(self, duty_pct: float, now: float) -> None:  # noqa: ARG002 (part of the port)
+        """Values outside 0 … 100 % are no duty cycle and become F. No PWM while the pilot cannot be seen."""
+        if not 0.0 <= duty_pct <= 100.0:
+            duty_pct = PILOT_F_PCT
+        steady = duty_pct in (PILOT_F_PCT, PILOT_X1_PCT)
+        if duty_pct == self.duty_pct or not self._pwm.is_open or (not steady and not self.sighted):
+            return
+        try:
+            self._pwm.set_duty(duty_pct)
+        except PwmAbsentError:
+            self.blind()
+            return
+        was_steady = self.duty_pct in (PILOT_F_PCT, PILOT_X1_PCT)
+        if steady or was_steady:
+            self._filter.clear()  # pairs of another waveform must not be mixed with these
+        self.duty_pct = duty_pct
+
+    def pilot(self) -> PilotReading | None:
+        return self._reading
+
+    def proximity(self) -> ProximityReading | None:
+        return self._proximity
+
+    def temperatures(self) -> tuple[TemperatureReading, ...]:
+        return self._temperatures
+
+    def take(
+        self, codes: list[int], extra: dict[int, list[int]], interval_us: float, duty_pct: float, at: float
+    ) -> None:
+        """Take a burst: the pilot's conversions, and those of each other channel, taken at ``at``."""
+        options = self._options
+        step_v = options.reference_v / options.adc.full_scale
+        volts = [(code * step_v - options.zero_v) * options.scale for code in codes]
+        pair = peaks_of(volts, duty_pct, interval_us)
+        if pair is not None and duty_pct == self.duty_pct:
+            self.sighted = True
+            reading = self._filter.add(pair)
+            if reading is not None:
+                self._reading = PilotReading(at, None, round(reading.high_v, 3), round(reading.low_v, 3))
+        for channel, found in extra.items():
+            share = median(found) / (options.adc.full_scale - 1)
+            if channel == options.proximity_channel:
+                ohm = resistance_ohm(share, options.proximity_pull_up_ohm)
+                self._proximity = ProximityReading(at, cable_of(ohm))
+            else:
+                ohm = resistance_ohm(share, options.temperature_pull_up_ohm)
+                value_c = temperature_c(ohm, options.temperature_sensor, options.ntc_ohm, options.ntc_beta)
+                self._temperatures = (TemperatureReading(at, value_c),)
+
+    def blind(self) -> None:
+        """The converter or the PWM is lost: nothing is offered on, and what was commanded counts no more."""
+        self.sighted = False
+        self._filter.clear()
+        self.duty_pct = PILOT_F_PCT
+        try:
+            self._pwm.set_duty(PILOT_F_PCT)
+        except PwmAbsentError:
+            return
