@@ -38,7 +38,7 @@ _FORMATS = {
 _UNSIGNED = (">H", ">I", ">Q")
 """Counters of these formats roll over at their own width, unless the map says where."""
 _MAP_KEYS = {"name", "also", "source", "function", "word_order", "max_registers", "max_gap", "values"}
-_REGISTER_KEYS = {"address", "type", "scale", "optional", "absent", "rolls_over_at"}
+REGISTER_KEYS = {"address", "type", "scale", "optional", "absent", "rolls_over_at"}
 SMALLEST_NORMAL = {">f": 2.0**-126, ">d": 2.0**-1022}
 """Numbers below are never measured; they are what swapped words look like."""
 _WORD_ORDERS = ("high_first", "low_first")
@@ -182,12 +182,12 @@ def check(name: str) -> str:
 
 def parse(content: Any, source: str) -> RegisterMap:
     """Check and build a map from loaded YAML. ``source`` is for messages. Raises MapError."""
-    top = _mapping(content, _MAP_KEYS, source)
-    function = _choice(top, "function", READ_FUNCTIONS, source, READ_FUNCTIONS[1])
-    low_first = _choice(top, "word_order", _WORD_ORDERS, source, _WORD_ORDERS[0]) == _WORD_ORDERS[1]
-    max_registers = _integer(top, "max_registers", 4, MAX_REGISTERS, source, MAX_REGISTERS)
-    max_gap = _integer(top, "max_gap", 0, MAX_REGISTERS, source, 0)
-    given = _mapping(top.get("values"), {*SINGLE, *PER_PHASE, *SUMMED}, f"{source}: values")
+    top = read_mapping(content, _MAP_KEYS, source)
+    function = read_choice(top, "function", READ_FUNCTIONS, source, READ_FUNCTIONS[1])
+    low_first = read_choice(top, "word_order", _WORD_ORDERS, source, _WORD_ORDERS[0]) == _WORD_ORDERS[1]
+    max_registers = read_integer(top, "max_registers", 4, MAX_REGISTERS, source, MAX_REGISTERS)
+    max_gap = read_integer(top, "max_gap", 0, MAX_REGISTERS, source, 0)
+    given = read_mapping(top.get("values"), {*SINGLE, *PER_PHASE, *SUMMED}, f"{source}: values")
     if REQUIRED not in given:
         raise MapError(f"{source}: values: {REQUIRED} is missing; without it the device is no meter")
     values = {}
@@ -196,7 +196,7 @@ def parse(content: Any, source: str) -> RegisterMap:
         entries = entry if isinstance(entry, list) else [entry]
         if not entries or len(entries) > (1 if key in SINGLE else 3):
             raise MapError(f"{where}: give {'one register' if key in SINGLE else 'one to three registers'}")
-        values[key] = tuple(_register(item, low_first, where) for item in entries)
+        values[key] = tuple(read_register(item, low_first, where) for item in entries)
     if values[REQUIRED][0].optional:
         raise MapError(f"{source}: values.{REQUIRED}: may not be optional; remove 'optional'")
     also = top.get("also", [])
@@ -205,9 +205,9 @@ def parse(content: Any, source: str) -> RegisterMap:
     return RegisterMap(str(top.get("name", source)), function, max_registers, max_gap, values)
 
 
-def _register(entry: Any, low_first: bool, where: str) -> Register:
-    fields = _mapping(entry, _REGISTER_KEYS, where)
-    form = _FORMATS[_choice(fields, "type", tuple(_FORMATS), where, None)]
+def read_register(entry: Any, low_first: bool, where: str) -> Register:
+    fields = read_mapping(entry, REGISTER_KEYS, where)
+    form = _FORMATS[read_choice(fields, "type", tuple(_FORMATS), where, None)]
     scale = fields.get("scale", 1)
     if isinstance(scale, bool) or not isinstance(scale, int | float) or not math.isfinite(scale) or scale == 0:
         raise MapError(f"{where}: scale: {scale!r} is not a number other than 0")
@@ -217,7 +217,7 @@ def _register(entry: Any, low_first: bool, where: str) -> Register:
     optional = fields.get("optional", False)
     if not isinstance(optional, bool):
         raise MapError(f"{where}: optional: {optional!r} is neither true nor false")
-    address = _integer(fields, "address", 0, 0xFFFF - struct.calcsize(form) // 2 + 1, where, None)
+    address = read_integer(fields, "address", 0, 0xFFFF - struct.calcsize(form) // 2 + 1, where, None)
     end = fields.get("rolls_over_at", 0)
     if isinstance(end, bool) or not isinstance(end, int | float) or not math.isfinite(end) or end < 0:
         raise MapError(f"{where}: rolls_over_at: {end!r} is not a number from 0 up (0: not known)")
@@ -226,7 +226,7 @@ def _register(entry: Any, low_first: bool, where: str) -> Register:
     return Register(address, form, float(scale), low_first, optional, tuple(absent), float(end))
 
 
-def _mapping(content: Any, allowed: set[str], where: str) -> dict[str, Any]:
+def read_mapping(content: Any, allowed: set[str], where: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise MapError(f"{where}: give keys and values")
     unknown = [str(key) for key in content if key not in allowed]
@@ -235,14 +235,14 @@ def _mapping(content: Any, allowed: set[str], where: str) -> dict[str, Any]:
     return content
 
 
-def _choice(content: dict[str, Any], key: str, choices: tuple[Any, ...], where: str, default: Any) -> Any:
+def read_choice(content: dict[str, Any], key: str, choices: tuple[Any, ...], where: str, default: Any) -> Any:
     value = content.get(key, default)
     if value not in choices:
         raise MapError(f"{where}: {key}: {value!r} is none of {', '.join(str(choice) for choice in choices)}")
     return value
 
 
-def _integer(content: dict[str, Any], key: str, low: int, high: int, where: str, default: int | None) -> int:
+def read_integer(content: dict[str, Any], key: str, low: int, high: int, where: str, default: int | None) -> int:
     value = content.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise MapError(f"{where}: {key}: {value!r} is not a whole number from {low} to {high}")

@@ -1,0 +1,254 @@
+"""Residual-current monitors on a Modbus RTU line: a unit per monitor, where each keeps what is a map.
+
+Polling is for knowing, not for protecting: the monitor's own outputs must open the contactor. A monitor that says it is
+broken, or that is not the one its map describes, never gives a reading that says all is well.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hal.drivers import rcm_map
+from hal.drivers.modbus import framing
+from hal.drivers.modbus.framing import Rtu
+from hal.drivers.modbus.master import Master, Outcome, Unanswered
+from hal.drivers.modbus.pdu import Answered, Read, Refused, Request, WriteRegisters
+from hal.drivers.rcm_map import Write
+from hal.drivers.rcm_monitor import MonitorOptions, MonitorUnit
+from hal.drivers.register_map import Block, MapError
+from hal.drivers.serial_line import SerialLine, SerialSettings
+from hal.options import option
+from hal.ports import DeviceError, PortKind
+from hal.registry import Driver
+from hal.values import Health
+
+WRITE_TRIES = 3
+
+
+def _check_monitors(monitors: tuple[MonitorOptions, ...]) -> str:
+    if not monitors:
+        return "name at least one monitor"
+    names = [monitor.name for monitor in monitors]
+    if len(monitors) > 1 and "" in names:
+        return "with several monitors each needs a 'name'"
+    for what, values in (("name", names), ("address", [str(monitor.address) for monitor in monitors])):
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            return f"{what} {twice} is given twice; each monitor needs its own"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModbusRcmOptions:
+    port: str = option(help="serial node of the line, best one under /dev/serial/by-id", exclusive="serial port")
+    monitors: tuple[MonitorOptions, ...] = option(help="the monitors on the line", check=_check_monitors)
+    baud: int = option(19_200, help="line speed", unit="Bd", ge=1200, le=921_600)
+    parity: str = option("E", help="N, E or O", choices=("N", "E", "O"))
+    stop_bits: int = option(1, help="stop bits", choices=(1, 2))
+    poll_interval_s: float = option(0.2, help="how often every monitor is read", unit="s", ge=0.05, le=2)
+    response_timeout_s: float = option(0.15, help="how long it may think before it answers", unit="s", ge=0.02, le=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request of a cycle. ``block`` is None for the question of identity."""
+
+    unit: MonitorUnit
+    block: Block | None
+
+
+class ModbusRcm:
+    """The device: the line and its master."""
+
+    def __init__(self, name: str, options: ModbusRcmOptions) -> None:
+        self.name = name
+        self._options = options
+        settings = SerialSettings(options.port, options.baud, options.parity, options.stop_bits)
+        self._line = SerialLine(settings)
+        self._master = Master(
+            self._line,
+            Rtu(),
+            gap_s=framing.gap_s(settings.character_s, options.baud),
+            response_timeout_s=options.response_timeout_s,
+            character_s=settings.character_s,
+        )
+        self._map_trouble = _check_monitors(options.monitors)
+        self._units: dict[str, MonitorUnit] = {}
+        try:
+            for monitor in options.monitors:
+                self._units[monitor.name] = MonitorUnit(monitor, rcm_map.load(monitor.map))
+        except MapError as error:
+            self._map_trouble = str(error)
+        self._jobs: deque[Job] = deque()
+        self._job: Job | tuple[MonitorUnit, Write, bool] | None = None
+        self._tries = 0
+        self._next_cycle = 0.0
+        self._closed = False
+
+    def start(self, now: float) -> None:
+        if self._map_trouble:
+            raise DeviceError(f"{self.name}: {self._map_trouble}")
+        self._line.check()
+        self._next_cycle = now
+        self._open(now)
+        self._work(now)
+
+    def fileno(self) -> int | None:
+        return self._line.fileno()
+
+    def on_readable(self, now: float) -> None:
+        self._master.on_readable(now)
+        if self._line.is_open:
+            self._work(now)
+        else:
+            self._lost()
+
+    def on_timer(self, now: float) -> float:
+        if self._closed:
+            return now + self._options.poll_interval_s
+        if not self._line.is_open:
+            self._lost()
+            try:
+                self._open(now)
+            except DeviceError as error:  # the node came back as something else
+                self._line.trouble = str(error)
+            if not self._line.is_open:
+                return max(self._line.next_open_at, now + 0.01)
+        self._line.flush()
+        return self._work(now)
+
+    def close(self) -> None:
+        self._closed = True
+        self._lost()
+        self._line.close()
+
+    def health(self, now: float) -> Health:  # noqa: ARG002 (part of the contract)
+        heard = [unit.answered_at for unit in self._units.values() if unit.answered_at is not None]
+        last_heard_at = max(heard) if heard else None
+        if self._map_trouble:
+            return Health(False, self._map_trouble)
+        if not self._line.is_open:
+            return Health(False, self._line.trouble, last_heard_at)
+        troubles = [unit.trouble for unit in self._units.values() if unit.trouble]
+        detail = f"{self._options.port}: {'; '.join(troubles)}" if troubles else ""
+        return Health(not troubles, detail, last_heard_at)
+
+    def unit(self, name: str) -> MonitorUnit:
+        if name not in self._units:
+            known = ", ".join(repr(known) for known in self._units)
+            raise KeyError(f"{self.name}: no monitor named {name!r}; there are: {known}")
+        return self._units[name]
+
+    def _open(self, now: float) -> None:
+        if self._line.open(now):
+            self._master.reset(now)
+
+    def _lost(self) -> None:
+        self._jobs.clear()
+        self._job = None
+        for unit in self._units.values():
+            unit.forget()
+
+    def _work(self, now: float) -> float:
+        """Do what is due and return when to come again."""
+        if not self._line.is_open:
+            return self._line.next_open_at
+        outcome = self._master.take(now)
+        if outcome is not None and self._job is not None:
+            self._became(outcome, now)
+        if self._job is None:
+            self._choose(now)
+        if self._job is not None and self._master.free(now):
+            self._ask(now)
+        if self._job is not None or self._jobs:
+            return self._master.wake_at(now)
+        return max(self._next_cycle, now + 0.001)
+
+    def _choose(self, now: float) -> None:
+        """What comes next: a command first, then what is left of the cycle, then a new cycle."""
+        for unit in self._units.values():
+            if unit.writes:
+                self._job, self._tries = (unit, *unit.writes[0]), WRITE_TRIES
+                return
+        if not self._jobs and now >= self._next_cycle:
+            self._next_cycle = now + self._options.poll_interval_s
+            for unit in self._units.values():
+                if not unit.identified:
+                    self._jobs.append(Job(unit, None))
+                self._jobs.extend(Job(unit, block) for block in unit.map.blocks)
+        if self._jobs:
+            self._job, self._tries = self._jobs.popleft(), 2
+
+    def _ask(self, now: float) -> None:
+        job = self._job
+        assert job is not None
+        self._tries -= 1
+        if isinstance(job, Job):
+            if job.block is None or job.block == job.unit.map.blocks[0]:
+                job.unit.begin(now)
+            self._master.ask(job.unit.options.address, _read(job), now)
+        else:
+            unit, write, _ = job
+            self._master.ask(unit.options.address, WriteRegisters(write.address, write.values), now)
+
+    def _became(self, outcome: Outcome, now: float) -> None:
+        job = self._job
+        assert job is not None
+        if isinstance(outcome, Unanswered) and self._tries > 0:
+            return  # once more
+        self._job = None
+        if isinstance(job, Job):
+            self._read_became(job, outcome, now)
+            return
+        unit, _, test = job
+        if unit.writes:
+            unit.writes.popleft()
+        unit.written(test, accepted=isinstance(outcome, Answered), now=now)
+        if isinstance(outcome, Refused):
+            unit.trouble = f"{unit.label}: answers {outcome.text} to a command; check 'map'"
+
+    def _read_became(self, job: Job, outcome: Outcome, now: float) -> None:
+        unit = job.unit
+        if isinstance(outcome, Answered):
+            if job.block is None:
+                unit.identify(outcome.data)
+                if not unit.identified:
+                    self._drop(unit)
+            else:
+                unit.take(job.block, outcome.data, now)
+                if not self._jobs or self._jobs[0].unit is not unit:
+                    unit.finish(now)
+            return
+        if isinstance(outcome, Refused):
+            unit.trouble = f"{unit.label}: answers {outcome.text}; check 'map'"
+        else:
+            unit.trouble = f"{unit.label}: does not answer; check its power, the wiring (A/B), 'address' and 'baud'"
+        self._drop(unit)
+
+    def _drop(self, unit: MonitorUnit) -> None:
+        """Leave this monitor for the rest of the cycle."""
+        while self._jobs and self._jobs[0].unit is unit:
+            self._jobs.popleft()
+
+
+def _read(job: Job) -> Request:
+    identity = job.unit.map.identity
+    if job.block is None:
+        assert identity is not None
+        return Read(job.unit.map.function, identity.register.address, identity.register.count)
+    return Read(job.unit.map.function, job.block.address, job.block.count)
+
+
+def _units(options: ModbusRcmOptions) -> Mapping[str, frozenset[PortKind]]:
+    return {monitor.name: frozenset({PortKind.RESIDUAL_CURRENT_MONITOR}) for monitor in options.monitors}
+
+
+DRIVER = Driver(
+    name="modbus-rcm",
+    summary="residual-current monitors on a Modbus RTU line, by map",
+    options=ModbusRcmOptions,
+    units=_units,
+    create=ModbusRcm,
+)
