@@ -19,6 +19,7 @@ BUILT_IN: Mapping[str, str] = {
     "linux-pilot": "hal.drivers.linux_pilot:DRIVER",
     "can-board": "hal.drivers.can_board:DRIVER",
     "can-meter": "hal.drivers.can_meter:DRIVER",
+    "canopen-io": "hal.drivers.canopen_io:DRIVER",
     "linux-temperature": "hal.drivers.linux_temperature:DRIVER",
     "mcu-board": "hal.drivers.mcu_board:DRIVER",
     "modbus-meter": "hal.drivers.modbus_meter:DRIVER",

@@ -240,6 +240,7 @@ class ReaderKind:
 
 BOARDS: dict[str, str] = {
     "can-board": "simulators.can.board_kind:CAN_BOARD",
+    "canopen-io": "simulators.can.io_kind:CANOPEN_IO",
     "openevse": "simulators.openevse.kind:OPENEVSE",
     "yeti": "simulators.boards.mcu_kinds:YETI",
     "tida": "simulators.boards.mcu_kinds:TIDA",
