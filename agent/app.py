@@ -60,6 +60,7 @@ from agent.station.effects import (
     ReportStatus,
     Restart,
     Send,
+    Tampered,
 )
 from agent.station.local_list import ListAnswer, ListUpdate
 from agent.station.price_texts import PriceText
@@ -236,6 +237,8 @@ class App:
                 log.warning("%s reset: leaving for a fresh start", kind.value.lower())
                 self._security.record(SecurityEvent.RESET_OR_REBOOT, f"{kind.value.lower()} reset")
                 self._resetting = asyncio.create_task(self._reset(kind), name="reset")
+            case Tampered(detail):
+                self._security.record(SecurityEvent.TAMPER_DETECTION, detail)
             case Record() | Keep():
                 return
 
@@ -440,6 +443,7 @@ class App:
             self._clock.now(),
             self._station.snapshot(self._clock.now()),
             offset_s(self._settings, self._clock.now().utc_s),
+            self._station.grid(self._clock.now()),
         )
 
 

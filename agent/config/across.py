@@ -47,6 +47,7 @@ def check_across(
     """
     _check_evse_numbers(reader)
     _check_phases(reader)
+    _check_grid(reader)
     _check_temperature(reader)
     _check_identity(reader)
     _check_socket_paths(reader)
@@ -99,6 +100,22 @@ def _check_phases(reader: Reader) -> None:
                 f"{key}.phases",
                 f"{values['phases']} phases do not fit installation.phases {feed}; write 'phases: {feed}' here",
             )
+
+
+def _check_grid(reader: Reader) -> None:
+    feed = reader.values.get("installation", {})
+    if not {"grid_meter", "grid_max_current_a", "grid_fallback_current_a"} <= set(feed):
+        return
+    most_a, key = feed["grid_max_current_a"], "installation.grid_max_current_a"
+    if feed["grid_meter"] and not most_a:
+        broken = "is missing beside grid_meter; give what the building's supply may carry, per phase"
+        reader.report.add(reader.line("installation.grid_meter"), key, broken)
+    elif most_a and not feed["grid_meter"]:
+        reader.report.add(reader.line(key), key, "has no grid_meter that measures; name it, or remove this line")
+    elif feed["grid_fallback_current_a"] > most_a:
+        key = "installation.grid_fallback_current_a"
+        broken = f"{feed['grid_fallback_current_a']:g} A is above grid_max_current_a {most_a:g} A; give less"
+        reader.report.add(reader.line(key), key, broken)
 
 
 def _check_temperature(reader: Reader) -> None:
@@ -237,6 +254,9 @@ class _References:
             self._check_controller(key, values)
         if "evses" not in self._reader.lines:
             whole = False
+        grid = self._reader.values.get("installation", {}).get("grid_meter", "")
+        if grid:
+            self._follow(grid, "installation.grid_meter", frozenset({"power_meter"}), "installation.grid_meter")
         for index, name in enumerate(self._reader.values.get("", {}).get("readers", ())):
             self._follow(name, f"readers[{index}]", frozenset({_NEEDS["reader"]}), f"readers[{index}]")
         if "readers" not in self._reader.values.get("", {}) or not whole:

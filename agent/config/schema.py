@@ -31,6 +31,25 @@ class ResidualCurrentProfile(Enum):
     """Retried after 15 minutes, up to 4 times, unless it tripped within 10 s of closing."""
 
 
+class SelfTestPolicy(Enum):
+    """When the residual-current monitor is tested."""
+
+    EACH_CLOSE = "each_close"
+    """Before each closing of the contactor (UL 2231 practice; Bender for its monitors)."""
+    DAILY = "daily"
+    """Before the first closing, then once in 24 h, never under energy (IEC practice: Easee, Tinkerforge)."""
+
+
+class ButtonAction(Enum):
+    """What a short press of the button does."""
+
+    STOP = "stop"
+    """Ends the transaction of its EVSE."""
+    NONE = "none"
+    START_STOP = "start_stop"
+    """The same, and begins the next one where everyone may charge (free_vend)."""
+
+
 class MeterLoss(Enum):
     """What happens to a charge whose meter falls silent."""
 
@@ -119,10 +138,33 @@ class Installation:
     residual_current_profile: ResidualCurrentProfile = option(
         ResidualCurrentProfile.IEC, help="recovery rule after a residual-current trip: iec or us"
     )
+    residual_self_test: SelfTestPolicy | None = option(
+        None, help="each_close or daily; by the profile when left out: us each_close, iec daily"
+    )
+    grid_meter: str = option("", help="device (or device.unit) that measures the whole building's supply")
+    grid_max_current_a: float = option(
+        0.0, help="what the building's supply may carry with all its loads, per phase", unit="A", ge=0, le=1000
+    )
+    grid_fallback_current_a: float = option(
+        0.0,
+        help="for all EVSEs together while the grid meter is silent; 0 for none",
+        unit="A",
+        ge=0,
+        le=1000,
+        check=lambda v: _pilot_current(v, "no charge"),
+    )
     ventilation: bool = option(False, help="the place is ventilated, so vehicles that need it (state D) may charge")
     monitor_open_pen: bool = option(
         False, help="UK: open when line to neutral leaves 207…253 V for 5 s (BS 7671 722.411.4.1)"
     )
+
+    @property
+    def self_test_policy(self) -> SelfTestPolicy:
+        """As configured, else by the profile (iec61851.md §8)."""
+        if self.residual_self_test is not None:
+            return self.residual_self_test
+        us = self.residual_current_profile is ResidualCurrentProfile.US
+        return SelfTestPolicy.EACH_CLOSE if us else SelfTestPolicy.DAILY
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +210,9 @@ class Evse:
     emergency_stop: str = option("", help="emergency-stop input; empty for the board; may serve several EVSEs")
     enclosure: str = option("", help="contacts of cover and tilt; empty for the board; may serve several EVSEs")
     button: str = option("", help="start/stop button; empty for the board")
+    button_action: ButtonAction = option(
+        ButtonAction.STOP, help="short press: stop, none, or start_stop (starts only with authorisation.free_vend)"
+    )
     indicator: str = option("", help="light or display; empty for the board")
     temperatures: tuple[str, ...] = option(
         (), help="temperature sensors beside the board's own, the hottest of all counts; may serve several EVSEs"

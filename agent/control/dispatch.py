@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from agent.control.device_state import DeviceState
+from agent.control.device_state import DeviceState, guarded
 from agent.control.evse import EvseControl
 from agent.control.hardware import Hardware
 from agent.control.inputs import EvseInputs, EvseOutputs
@@ -18,6 +18,8 @@ log = logging.getLogger("evse-control")
 
 OBSERVATION_S = 1.0
 HEALTH_S = 1.0
+GRID = 0
+"""What stands for the whole building where an EVSE's number is asked for."""
 _CHANGES_THAT_COUNT = tuple(
     name
     for name in m.Observation.__dataclass_fields__
@@ -118,17 +120,31 @@ class Dispatcher:
     # ---- now and then -------------------------------------------------------------------------------------------
 
     def house_keeping(self, now: float) -> None:
-        """Cards at once, health of the devices once a second."""
+        """Cards, buttons and the building's meter at once, health of the devices once a second."""
         link = self.link
         if link is None:
             return
         for reader in self._hardware.readers:
             for token in reader.take(now):
                 link.send(m.TokenPresented(reader.name, token.at, token.uid, token.kind.value, reader.evse))
+        for number, ports in self._hardware.ports.items():
+            for press in ports.take_presses(now):
+                link.send(m.ButtonPressed(number, press.at, press.long))
+        self._tell_grid(link, now)
         if now >= self._next_health:
             self._next_health = now + HEALTH_S
             for state in self._hardware.devices.values():
                 self._tell_health(state, now)
+
+    def _tell_grid(self, link: LinkServer, now: float) -> None:
+        """Pass on the building's meter: a limit that only the agent knows how to share."""
+        source = self._hardware.grid_meter
+        if source is None or source.device.failure or not link.connected:
+            return
+        reading: MeterReading | None = guarded(source.device, source.unit.meter, now)
+        if reading is not None and self._meter_at.get(GRID) != reading.at:
+            self._meter_at[GRID] = reading.at
+            link.send(_sample(GRID, reading))
 
     def _tell_health(self, state: DeviceState, now: float) -> None:
         ok, detail = health_of(state, now)

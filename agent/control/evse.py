@@ -39,7 +39,7 @@ class EvseControl:
         self.operative = True
         self.lock = LockControl(settings)
         self.phase_switch = PhaseSwitch(settings.phases)
-        self.self_test = SelfTestControl()
+        self.self_test = SelfTestControl(settings.daily_self_test)
         self.wake_up = WakeUp()
         self.limit_a, self.limited_by = 0.0, "permit"
         self.offered_a = 0.0

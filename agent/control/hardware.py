@@ -50,6 +50,10 @@ class Hardware:
         self.readers: list[Reader] = []
         for evse in config.evses:
             self._add_evse(config, evse, now)
+        self.grid_meter: Source | None = None
+        """Meter of the whole building's supply."""
+        if config.installation.grid_meter:
+            self.grid_meter = self._find(config.installation.grid_meter, 0)
         for reference in config.readers:
             self._add_reader(reference, 0)
 

@@ -14,7 +14,7 @@ from agent.control.device_state import DeviceState, Source, guarded, illness
 from agent.control.inputs import EvseInputs, EvseOutputs
 from agent.control.timing import STARTUP_GRACE_S
 from hal.ports import PortKind
-from hal.values import PILOT_F_PCT, PILOT_X1_PCT, BoardReading, TemperatureReading
+from hal.values import PILOT_F_PCT, PILOT_X1_PCT, BoardReading, ButtonPress, TemperatureReading
 
 SAFETY = (
     PortKind.CONTROL_PILOT,
@@ -147,6 +147,13 @@ class Ports:
             self._command(PortKind.CONTROL_PILOT, lambda unit: unit.set_pilot(out.duty_pct, now), now)
         if out.contactor and not self._failure():
             self._command(PortKind.CONTACTOR, lambda unit: unit.set_contactor(True, now), now)
+
+    def take_presses(self, now: float) -> list[ButtonPress]:
+        """Return the presses of the EVSE's button since the last call, oldest first."""
+        source = self._sources.get(PortKind.BUTTON)
+        if source is None or source.device.failure:
+            return []
+        return guarded(source.device, source.unit.take_presses, now) or []
 
     def make_safe(self, now: float) -> None:
         """Open the contactor and show state F. Each command is tried whatever becomes of the other."""

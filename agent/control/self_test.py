@@ -1,18 +1,20 @@
-"""The residual-current self-test: before each close, and at least once a day (iec61851.md §8.1)."""
+"""The residual-current self-test: before each close or once a day, never under energy (iec61851.md §8)."""
 
 from __future__ import annotations
 
 from agent.control.faults import Condition
-from agent.control.timing import SELF_TEST_INTERVAL_S, SELF_TEST_TIMEOUT_S
+from agent.control.timing import SELF_TEST_INTERVAL_S, SELF_TEST_TIMEOUT_S, SELF_TEST_TRIP_S
 from hal.values import ResidualCurrentReading, SelfTest
 
 
 class SelfTestControl:
-    """Asks for the test and judges its result. A pass holds until the contactor has been closed, for a day at most."""
+    """Asks for the test and judges its result. A pass holds for a day at most; unless ``daily``, only until the
+    contactor has been closed. A trip, and a reset of the monitor, end it in any case."""
 
-    __slots__ = ("_asked_at", "_failed", "_passed_at", "_pending", "_repeat_from", "running_until")
+    __slots__ = ("_asked_at", "_daily", "_failed", "_passed_at", "_pending", "_repeat_from", "running_until")
 
-    def __init__(self) -> None:
+    def __init__(self, daily: bool = False) -> None:
+        self._daily = daily
         self._asked_at: float | None = None
         self._passed_at: float | None = None
         self._failed = ""
@@ -33,8 +35,9 @@ class SelfTestControl:
         return self._asked_at is not None
 
     def spent(self) -> None:
-        """The contactor was closed: the next close needs a new test."""
-        self._passed_at = None
+        """The contactor was closed: the next close needs a new test, unless one a day will do."""
+        if not self._daily:
+            self._passed_at = None
 
     def ask(self) -> None:
         """Run the test as soon as it may (a person or the network asks, or a latched failure was released)."""
@@ -56,6 +59,8 @@ class SelfTestControl:
             return False, None
         if reading.self_test is SelfTest.RUNNING:
             self.running_until = now
+        elif reading.tripped and self._asked_at is None and now >= self.running_until + SELF_TEST_TRIP_S:
+            self._passed_at = None  # a monitor that has tripped in earnest proves itself anew
         if self._asked_at is not None:
             self._judge(reading, now)
         elif (

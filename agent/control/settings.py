@@ -10,6 +10,7 @@ from agent.config.schema import (
     Evse,
     MeterLoss,
     ResidualCurrentProfile,
+    SelfTestPolicy,
     Temperature,
 )
 from hal.ports import PortKind
@@ -29,6 +30,8 @@ class EvseSettings:
     """Ports that the configured devices offer to this EVSE."""
     ventilation: bool = False
     us_residual_current: bool = False
+    daily_self_test: bool = False
+    """The residual-current self-test is run once a day, not before each close."""
     monitor_open_pen: bool = False
     nominal_voltage_v: float = 230.0
     simplified_pilot_limit_a: float = 0.0
@@ -69,6 +72,7 @@ def settings_of(
         ports=ports,
         ventilation=feed.ventilation,
         us_residual_current=feed.residual_current_profile is ResidualCurrentProfile.US,
+        daily_self_test=feed.self_test_policy is SelfTestPolicy.DAILY,
         monitor_open_pen=feed.monitor_open_pen,
         nominal_voltage_v=feed.nominal_voltage_v,
         simplified_pilot_limit_a=evse.simplified_pilot_limit_a,

@@ -6,7 +6,8 @@ The vocabulary is closed: a message that is not here, or does not have these fie
 Agent → control: ``Hello``, ``Permit``, ``Withdraw``, ``HoldCable``, ``SetOperative``, ``Indicate``, ``ClearFault``,
 ``ResetBoard``, ``RunSelfTest``.
 
-Control → agent: ``Welcome``, ``Observation``, ``MeterSample``, ``TokenPresented``, ``FaultReport``, ``DeviceReport``.
+Control → agent: ``Welcome``, ``Observation``, ``MeterSample``, ``TokenPresented``, ``ButtonPressed``,
+``FaultReport``, ``DeviceReport``.
 """
 
 from __future__ import annotations
@@ -225,6 +226,7 @@ class MeterSample:
     """A meter reading as taken, passed on with its own time and quality."""
 
     evse: int
+    """0: the grid meter of the whole building."""
     at: float
     energy_import_wh: float
     power_w: float | None
@@ -247,6 +249,15 @@ class TokenPresented:
 
 
 @dataclass(frozen=True, slots=True)
+class ButtonPressed:
+    """The start/stop button of an EVSE. Told once, and not again to an agent that was not there."""
+
+    evse: int
+    at: float
+    long: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FaultReport:
     evse: int
     code: FaultCode
@@ -266,5 +277,5 @@ class DeviceReport:
 
 
 ToControl = Hello | Permit | Withdraw | HoldCable | SetOperative | Indicate | ClearFault | ResetBoard | RunSelfTest
-ToAgent = Welcome | Observation | MeterSample | TokenPresented | FaultReport | DeviceReport
+ToAgent = Welcome | Observation | MeterSample | TokenPresented | ButtonPressed | FaultReport | DeviceReport
 Message = ToControl | ToAgent

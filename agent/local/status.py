@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
 
-from agent.station.documents import EvseDocument, local_moment, moment
+from agent.station.documents import EvseDocument, GridDocument, local_moment, moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +62,8 @@ class StatusDocument(TypedDict):
     uplink: UplinkDocument
     control: ControlDocument
     clock: ClockDocument
+    grid: NotRequired[GridDocument]
+    """Only where the building's supply is measured."""
     evses: list[EvseDocument]
 
 
@@ -95,6 +97,7 @@ def document(
     now: Moment,
     evses: Sequence[EvseDocument],
     local_offset_s: int = 0,
+    grid: GridDocument | None = None,
 ) -> StatusDocument:
     """Join what the rooms know. ``control_instance`` is empty while control is not connected.
 
@@ -102,7 +105,7 @@ def document(
     """
     from agent import __version__
 
-    return {
+    whole: StatusDocument = {
         "station": {
             "identity": config.identity,
             "vendor": config.station.vendor,
@@ -128,3 +131,6 @@ def document(
         },
         "evses": list(evses),
     }
+    if grid is not None:
+        whole["grid"] = grid
+    return whole

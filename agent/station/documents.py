@@ -69,6 +69,18 @@ class EvseDocument(TypedDict):
     faults: list[FaultDocument]
 
 
+class GridDocument(TypedDict):
+    """The building's supply, where a meter watches it (``installation.grid_meter``). Currents per phase."""
+
+    fresh: bool
+    """False: the meter is silent, and the fallback holds."""
+    max_current_a: float
+    current_a: list[float]
+    """As measured, with all loads of the building; empty while the meter is silent."""
+    limit_a: float
+    """What all EVSEs together may draw now."""
+
+
 class LiveDocument(TypedDict):
     """What is measured and commanded at one EVSE now. None: not known, or too old to count."""
 

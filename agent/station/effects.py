@@ -82,4 +82,11 @@ class Restart:
     kind: ResetKind
 
 
-Effect = Record | Keep | Send | AskAuthorisation | ReportStatus | ReportMeter | AnswerUnlock | Restart
+@dataclass(frozen=True, slots=True)
+class Tampered:
+    """Somebody opened or tilted the charge point: a security event."""
+
+    detail: str
+
+
+Effect = Record | Keep | Send | AskAuthorisation | ReportStatus | ReportMeter | AnswerUnlock | Restart | Tampered

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import math
 
-from agent.link.messages import Permit, Withdraw
+from agent.link.messages import MeterSample, Permit, Withdraw
 from agent.station.charging.plan import tenth
 from agent.station.drawing import Drawing
 from agent.station.evse import Evse
 from agent.station.limits import MINIMUM_A, Claim, share
-from agent.station.phase_rotation import lines_of
+from agent.station.phase_rotation import lines_of, order_of
 from agent.station.roaming import used_up
 from agent.station.site import Site, earliest
 from agent.station.smart_charging import SmartCharging
@@ -34,12 +34,21 @@ class Permits:
     def limit_a(self) -> float:
         """What all EVSEs together may draw, per phase."""
         network_a = self._charging.station_limit_a()
-        return self.local_limit_a() if network_a is None else min(self.local_limit_a(), network_a)
+        grid_a = None if self._site.grid is None else self._site.grid.limit_a(self._site.now)
+        return min(self.local_limit_a(), *(each for each in (network_a, grid_a) if each is not None), math.inf)
 
     def local_limit_a(self) -> float:
-        """The same without the network's charging profiles."""
+        """The same without the network's charging profiles, and without what the building's other loads take now."""
         site = self._site
         return min(site.config.installation.max_current_a, site.settings.integer("ChargingStation.MaxCurrent"))
+
+    def measure_grid(self, sample: MeterSample) -> None:
+        """The building's meter has told what flows in all."""
+        site = self._site
+        rotations = site.settings.string("ElectricalFeed.PhaseRotation")
+        own = [(e.meter, order_of(rotations, e.id)) for e in site.evses.values() if e.meter is not None]
+        if site.grid is not None:
+            site.grid.measure(sample, own, site.now)
 
     def settle(self) -> None:
         """Share the feed afresh and tell control what changed: first who gets less, then who gets more.
@@ -57,6 +66,10 @@ class Permits:
 
     def wake(self) -> float | None:
         """When the next renewal, or the next vehicle's coming to rest, is due."""
+        grid = self._site.grid.wake(self._site.now) if self._site.grid is not None else None
+        return earliest((grid, self._evse_wake()))
+
+    def _evse_wake(self) -> float | None:
         return earliest(
             at
             for evse in self._site.evses.values()

@@ -18,9 +18,15 @@ def lines_of(rotations: str, evse: int, phases: int, feed_phases: int) -> frozen
     """
     if feed_phases == 1 or phases >= feed_phases:
         return ALL_LINES
+    order = order_of(rotations, evse)
+    return frozenset(order[:phases]) if order else ALL_LINES
+
+
+def order_of(rotations: str, evse: int) -> tuple[int, ...]:
+    """Return which phase of the feed (1 … 3) each of an outlet's phases is; empty where nobody has said."""
     for part in rotations.split(","):
         number, _, order = part.strip().partition(".")
         order = order.strip()
         if number.isascii() and number.isdigit() and int(number) == evse and sorted(order) == ["R", "S", "T"]:
-            return frozenset(_LINE[letter] for letter in order[:phases])
-    return ALL_LINES
+            return tuple(_LINE[letter] for letter in order)
+    return ()

@@ -80,6 +80,15 @@ def reasons(evse: Evse, site: Site, limit_a: float, asking: bool, control_gone: 
         text = f"the network has not confirmed this driver of {evse.running.cap.partner} yet, and the bound is reached"
         found.append(Reason("unconfirmed", text, "charging goes on when the network is back and confirms"))
         return found
+    grid = site.grid
+    if evse.running is not None and evse.share_a <= 0 and grid is not None and grid.limit_a(site.now) < MINIMUM_A:
+        if grid.fresh(site.now):
+            text = f"the building's other loads leave {grid.limit_a(site.now):.1f} A, no vehicle charges below 6 A"
+            found.append(Reason("grid_limit", text, "wait until other loads are off, or switch some off"))
+        else:
+            text = "the meter of the building's supply is silent"
+            found.append(Reason("grid_meter", text, "check that meter; installation.grid_fallback_current_a holds"))
+        return found
     found += _session_reasons(evse, limit_a, asking, shows_reserved(site, evse))
     if evse.running is not None and evse.connected:
         found += [Reason(hold.value, *_HOLDS[hold]) for hold in evse.holds if hold in _HOLDS]

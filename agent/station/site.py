@@ -14,6 +14,7 @@ from agent.station.books import Books
 from agent.station.commands import Reservation, ResetKind
 from agent.station.effects import Effect, Keep, Record, Send
 from agent.station.evse import Evse
+from agent.station.grid import GridLimit
 from agent.station.session import Session
 from agent.station.settings import Settings
 
@@ -40,6 +41,8 @@ class Site:
     faults: dict[FaultCode, FaultReport] = field(default_factory=dict)
     """Faults that concern no single EVSE."""
     resetting: ResetKind | None = None
+    grid: GridLimit | None = None
+    """The building's supply, where a meter watches it."""
     books: Books = field(default_factory=Books)
     """How the journal does."""
     effects: list[Effect] = field(default_factory=list)

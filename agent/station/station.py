@@ -15,7 +15,9 @@ from agent.clock import Moment
 from agent.config.schema import Config
 from agent.journal.events import StopReason
 from agent.link.messages import (
+    ButtonPressed,
     DeviceReport,
+    FaultCode,
     FaultReport,
     MeterSample,
     Observation,
@@ -26,6 +28,7 @@ from agent.link.messages import (
 from agent.station.authorisation import Authorisation
 from agent.station.availability import Availability
 from agent.station.books import Books
+from agent.station.buttons import Buttons
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
@@ -40,9 +43,10 @@ from agent.station.commands import (
     SettingAnswer,
     StatusReport,
 )
-from agent.station.documents import EvseDocument, LiveDocument
-from agent.station.effects import Effect
+from agent.station.documents import EvseDocument, GridDocument, LiveDocument
+from agent.station.effects import Effect, Tampered
 from agent.station.evse import Evse
+from agent.station.grid import GridLimit
 from agent.station.indications import Indications
 from agent.station.local_list import ListAnswer, ListStore, ListUpdate, MemoryStore
 from agent.station.metering import Metering
@@ -66,6 +70,11 @@ log = logging.getLogger(__name__)
 
 SHORTEST_WAIT_S = 0.01
 
+GRID = 0
+"""What control calls the building's meter where an EVSE's number is asked for."""
+
+_TAMPERING = (FaultCode.ENCLOSURE, FaultCode.TILT)
+
 
 class Station:
     """``kept`` holds the documents of the Keep tables as the journal has them: table → key → value.
@@ -83,13 +92,16 @@ class Station:
         local_list: ListStore | None = None,
     ) -> None:
         evses = {evse.id: Evse(evse.id, evse) for evse in config.evses}
-        self._site = Site(config, settings, moment, evses, control_lost_at=moment.monotonic_s)
+        feed = config.installation
+        grid = GridLimit(feed.grid_max_current_a, feed.grid_fallback_current_a) if feed.grid_meter else None
+        self._site = Site(config, settings, moment, evses, control_lost_at=moment.monotonic_s, grid=grid)
         self._metering = Metering(self._site)
         self._transactions = Transactions(self._site, self._metering, kept)
         store = MemoryStore() if local_list is None else local_list
         self._authorisation = Authorisation(self._site, kept, store)
         self._reservations = Reservations(self._site, kept)
         self._readers = Readers(self._site, self._authorisation, self._transactions)
+        self._buttons = Buttons(self._site, self._transactions)
         self._availability = Availability(self._site, self._transactions, kept)
         self._charging = SmartCharging(self._site, kept)
         self._permits = Permits(self._site, self._charging)
@@ -113,6 +125,8 @@ class Station:
                 self._welcome(message)
             case TokenPresented():
                 self._readers.presented(message)
+            case ButtonPressed():
+                self._buttons.pressed(message)
             case DeviceReport(device, ok, _, detail):
                 if not ok:
                     log.warning("device %s: %s", device, detail)
@@ -139,18 +153,27 @@ class Station:
     def _news(self, message: Observation | MeterSample | FaultReport) -> None:
         evse = self._site.evses.get(message.evse)
         if isinstance(message, FaultReport):
+            self._watch_housing(message)
             if evse is not None:
                 evse.blame(message)
             elif message.active:
                 self._site.faults[message.code] = message
             else:
                 self._site.faults.pop(message.code, None)
+        elif isinstance(message, MeterSample) and message.evse == GRID and self._site.grid is not None:
+            self._permits.measure_grid(message)
         elif evse is None:
             log.warning("control speaks of EVSE %d, which is not configured", message.evse)
         elif isinstance(message, Observation):
             evse.observe(message, self._site.now)
         else:
             evse.measure(message)
+
+    def _watch_housing(self, report: FaultReport) -> None:
+        """One event for each time that a cover opens or the charge point tilts, however many EVSEs look at it."""
+        known = any(report.code in evse.faults for evse in self._site.evses.values())
+        if report.active and report.code in _TAMPERING and not known:
+            self._site.emit(Tampered(f"EVSE {report.evse}: {report.detail}"))
 
     def control_lost(self, moment: Moment) -> list[Effect]:
         """The link to control is down; it goes on by itself under its lease."""
@@ -367,6 +390,19 @@ class Station:
         """Return what is measured at one EVSE now. KeyError for one that is not there."""
         self._site.moment = moment
         return live(self._site.evses[evse], self._site)
+
+    def grid(self, moment: Moment) -> GridDocument | None:
+        """What the building's meter leaves for charging; None where there is none."""
+        grid = self._site.grid
+        if grid is None:
+            return None
+        now = moment.monotonic_s
+        return {
+            "fresh": grid.fresh(now),
+            "max_current_a": self._site.config.installation.grid_max_current_a,
+            "current_a": list(grid.measured.current_a) if grid.measured is not None and grid.fresh(now) else [],
+            "limit_a": round(grid.limit_a(now), 1),
+        }
 
     def next_wake(self) -> float | None:
         """When ``timer`` is to be called next, in monotonic seconds; None for never. Never at once: a rounding error

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from agent.config import ConfigError, check, document, load
-from agent.config.schema import ConnectorType
+from agent.config.schema import ConnectorType, SelfTestPolicy
 
 HEAD = """\
 station: {vendor: Nord, model: X, serial_number: N-1}
@@ -88,6 +88,23 @@ def test_an_evse_is_composed_of_several_devices(tmp_path: Path, findings: Findin
     evse = load(tmp_path / "config.yaml").evses[0]
     assert (evse.contactor, evse.lock, evse.pilot) == ("io.relay", "b1", "")
     assert evse.temperatures == ("io.warm", "more.warm")
+
+
+@pytest.mark.parametrize(
+    ("written", "policy"),
+    [
+        ("", SelfTestPolicy.DAILY),
+        (", residual_current_profile: us", SelfTestPolicy.EACH_CLOSE),
+        (", residual_self_test: each_close", SelfTestPolicy.EACH_CLOSE),
+        (", residual_current_profile: us, residual_self_test: daily", SelfTestPolicy.DAILY),
+    ],
+)
+def test_the_self_test_goes_by_the_profile_unless_it_is_given(
+    tmp_path: Path, written: str, policy: SelfTestPolicy
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(GOOD.replace("{max_current_a: 32}", f"{{max_current_a: 32{written}}}"))
+    assert load(path).installation.self_test_policy is policy
 
 
 def test_without_drivers_no_port_is_imported(tmp_path: Path) -> None:
@@ -451,6 +468,50 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     "more phases than the feed": (
         _with("max_current_a: 32", "max_current_a: 32, phases: 1", ONE),
         ["config.yaml:6: evses[0].phases: 3 phases do not fit installation.phases 1; write 'phases: 1' here"],
+    ),
+    "a grid meter without its limit": (
+        _with("{max_current_a: 32}", "{max_current_a: 32, grid_meter: rs485.two}", GOOD).replace(
+            "meter: rs485.two, connector", "connector"
+        ),
+        [
+            "config.yaml:2: installation.grid_max_current_a: is missing beside grid_meter; give what the building's "
+            "supply may carry, per phase"
+        ],
+    ),
+    "a grid limit without its meter": (
+        _with("{max_current_a: 32}", "{max_current_a: 32, grid_max_current_a: 63}", GOOD),
+        [
+            "config.yaml:2: installation.grid_max_current_a: has no grid_meter that measures; name it, or remove this "
+            "line"
+        ],
+    ),
+    "a fallback above the supply": (
+        _with(
+            "{max_current_a: 32}",
+            "{max_current_a: 32, grid_meter: rs485.two, grid_max_current_a: 40, grid_fallback_current_a: 50}",
+            GOOD,
+        ).replace("meter: rs485.two, connector", "connector"),
+        [
+            "config.yaml:2: installation.grid_fallback_current_a: 50 A is above grid_max_current_a 40 A; give less",
+        ],
+    ),
+    "a fallback that is no pilot": (
+        _with("{max_current_a: 32}", "{max_current_a: 32, grid_fallback_current_a: 3}", GOOD),
+        [
+            "config.yaml:2: installation.grid_fallback_current_a: use 0 for no charge, or at least 6 "
+            "(no pilot exists below 6 A)",
+        ],
+    ),
+    "the building's meter for an outlet": (
+        _with("{max_current_a: 32}", "{max_current_a: 32, grid_meter: rs485.two, grid_max_current_a: 40}", GOOD),
+        [
+            "config.yaml:2: installation.grid_meter: 'rs485.two' serves evses[1].meter already (line 15); "
+            "one unit serves one EVSE"
+        ],
+    ),
+    "a grid meter that is none": (
+        _with("{max_current_a: 32}", "{max_current_a: 32, grid_meter: rfid, grid_max_current_a: 40}", GOOD),
+        ["config.yaml:2: installation.grid_meter: 'rfid' has no power meter; these have: rs485.one, rs485.two"],
     ),
     "temperatures out of order": (
         ONE + "control:\n  temperature:\n    derate_c: 80\n    pause_c: 70\n    open_c: 70\n",

@@ -70,6 +70,7 @@ class Judge:
         self._raised: set[FaultCode] = set()
         self._reports = 0
         self._tested_at: float | None = None
+        self._tripped_at = -1e9
         self._last_closed_at = -1e9
         self._session_cable: Cable | None = None
         self._resets = rig.board_resets
@@ -156,6 +157,8 @@ class Judge:
         """Called before each step: what the hardware says at this moment is what control is judged by."""
         rig = self.rig
         here = self.causes()
+        if rig.tripped:
+            self._tripped_at = rig.now
         for name in list(self._since):
             if name not in here:
                 del self._since[name]
@@ -218,9 +221,15 @@ class Judge:
         instantly = {n for n, limit in OPEN_WITHIN_S.items() if limit <= 0.05 or n in ("lock lost", "no permit")}
         assert not (instantly & set(self._since)), f"closed with: {set(self._since)}"
         assert self._tested_at is not None, "closed without a self-test"
-        assert self._tested_at > self._last_closed_at, "closed without a new self-test"
+        self._judge_test(self._tested_at, "closed")
         assert rig.self_test is SelfTest.PASSED
         self._steady_closed_since = None
+
+    def _judge_test(self, tested_at: float, what: str) -> None:
+        if not self.rig.settings.daily_self_test:
+            assert tested_at > self._last_closed_at, f"{what} without a new self-test"
+        assert self.rig.now - tested_at <= 24 * 3600.0 + 1.0, f"{what} on an old self-test"
+        assert tested_at > self._tripped_at, f"{what} without a self-test after a trip"
 
     def _judge_pilot(self) -> None:
         rig, duty = self.rig, self.rig.duty
@@ -328,7 +337,7 @@ class FollowJudge(Judge):
         assert rig.locked is True or not rig.settings.has_lock
         assert rig.self_test is SelfTest.PASSED
         assert self._tested_at is not None
-        assert self._tested_at > self._last_closed_at, "offers without a new self-test"
+        self._judge_test(self._tested_at, "offers")
         assert not set(self._since) - {"voltage", "open PEN", "board silent", "cable"}, f"offers with: {self._since}"
 
     def _judge_weld(self) -> None:

@@ -13,15 +13,18 @@ from agent.config.schema import Device as DeviceConfig
 from agent.control import hardware as hardware_module
 from agent.control.dispatch import Dispatcher
 from agent.control.hardware import Hardware
-from agent.control.timing import PORT_STALE_S, STARTUP_GRACE_S
-from agent.link.messages import FaultCode, Permit
+from agent.control.timing import ENCLOSURE_S, PORT_STALE_S, STARTUP_GRACE_S
+from agent.link.messages import ButtonPressed, FaultCode, MeterSample, Permit
 from hal.ports import PortKind
 from hal.registry import Driver
 from hal.values import (
     BoardReading,
+    ButtonPress,
     ContactorReading,
     EmergencyStopReading,
+    EnclosureReading,
     Health,
+    MeterReading,
     PilotReading,
     PilotState,
     TemperatureReading,
@@ -57,7 +60,9 @@ class Part:
     pressed: bool = False
     celsius: float | None = 20.0
     tells: bool = True
-    wishes: dict[str, Any] = field(default_factory=dict)
+    cover_open: bool = False
+    tilted: bool = False
+    presses: list[ButtonPress] = field(default_factory=list)
 
     @property
     def at(self) -> float:
@@ -102,6 +107,19 @@ class Part:
         self._read()
         return (TemperatureReading(self.at, self.celsius),) if self.tells else ()
 
+    def enclosure(self) -> EnclosureReading:
+        self._read()
+        return EnclosureReading(self.at, self.cover_open, self.tilted)
+
+    def take_presses(self) -> list[ButtonPress]:
+        self._read()
+        taken, self.presses = self.presses, []
+        return taken
+
+    def meter(self) -> MeterReading:
+        self._read()
+        return MeterReading(self.at, 0.0, current_a=(20.0, 21.0, 22.0))
+
     def board(self) -> BoardReading:
         self._read()
         return BoardReading(self.at)
@@ -133,7 +151,7 @@ class Part:
 class House:
     """One EVSE with a fixed cable, composed of the parts that ``evse`` names, in virtual time."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **evse: Any) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, grid_meter: str = "", **evse: Any) -> None:
         monkeypatch.setattr(
             hardware_module.registry,
             "load",
@@ -144,7 +162,7 @@ class House:
         wired = {"board": "cp", "contactor": "io.relay", **evse}
         config = Config(
             station=Station("V", "M", "S"),
-            installation=Installation(max_current_a=32.0),
+            installation=Installation(max_current_a=32.0, grid_meter=grid_meter, grid_max_current_a=40.0),
             devices={name: DeviceConfig(name, None) for name in UNITS},
             evses=(Evse(1, connector=ConnectorType.CABLE, **wired),),
         )
@@ -344,3 +362,75 @@ def test_a_bare_pilot_without_a_residual_current_monitor_is_warned_of(
     monkeypatch.setitem(UNITS, "cp", {"": frozenset({PortKind.CONTROL_PILOT})})
     House(monkeypatch)
     assert caplog.text.count("EVSE 1: no board watches over its pilot, and no residual-current monitor is named") == 1
+
+
+class Told:
+    """Stands for the link: keeps what the agent is told."""
+
+    connected = True
+
+    def __init__(self) -> None:
+        self.messages: list[object] = []
+
+    def send(self, message: object) -> None:
+        self.messages.append(message)
+
+    def of(self, kind: type) -> list[Any]:
+        return [message for message in self.messages if isinstance(message, kind)]
+
+
+def test_a_press_of_the_button_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(UNITS, "light", {"": frozenset({PortKind.BUTTON})})
+    house = House(monkeypatch, button="light")
+    told = Told()
+    house.dispatcher.link = told  # type: ignore[assignment]
+    house.part("light").presses = [ButtonPress(START_S), ButtonPress(START_S + 1.0, long=True)]
+    house.dispatcher.house_keeping(START_S + 2.0)
+    house.dispatcher.house_keeping(START_S + 3.0)
+    assert told.of(ButtonPressed) == [ButtonPressed(1, START_S), ButtonPressed(1, START_S + 1.0, long=True)]
+    house.part("light").broken = True
+    house.dispatcher.house_keeping(START_S + 4.0)
+    assert house.hardware.devices["light"].failure
+
+
+def test_the_buildings_meter_is_passed_on_once_and_never_restamped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(UNITS, "light", {"": frozenset({PortKind.POWER_METER})})
+    house = House(monkeypatch, grid_meter="light")
+    told = Told()
+    house.dispatcher.link = told  # type: ignore[assignment]
+    for _ in range(3):
+        house.dispatcher.house_keeping(NOW[0])
+    (sample,) = told.of(MeterSample)
+    assert (sample.evse, sample.at, sample.current_a) == (0, START_S, (20.0, 21.0, 22.0))
+    house.dispatcher.on_connect(NOW[0])
+    house.dispatcher.house_keeping(NOW[0])
+    assert len(told.of(MeterSample)) == 2, "a new agent is told"
+    house.part("light").broken = True
+    NOW[0] += 1.0
+    house.dispatcher.house_keeping(NOW[0])
+    house.dispatcher.house_keeping(NOW[0])
+    assert len(told.of(MeterSample)) == 2
+
+
+def test_an_open_cover_opens_and_a_tilt_waits_for_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(UNITS, "light", {"": frozenset({PortKind.ENCLOSURE})})
+    house = House(monkeypatch, enclosure="light")
+    house.charge()
+    house.part("light").cover_open = True
+    house.run(0.02)
+    assert house.opened
+    assert house.faults == {FaultCode.ENCLOSURE}
+    house.part("light").cover_open = False
+    house.run(ENCLOSURE_S - 0.1)
+    assert house.faults == {FaultCode.ENCLOSURE}
+    house.run(0.5)
+    assert house.faults == set()
+    house.part("light").tilted = True
+    house.run(0.02)
+    house.part("light").tilted = False
+    house.part("cp").state = PilotState.A
+    house.run(30.0)
+    assert house.faults == {FaultCode.TILT}
+    house.evse.clear_fault(FaultCode.TILT)
+    house.run(2.0)
+    assert house.faults == set()

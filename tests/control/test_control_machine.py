@@ -31,8 +31,9 @@ SETTINGS = (
     replace(MEASURED, ventilation=True, monitor_open_pen=True),
     replace(SOCKET, us_residual_current=True, stop_on_meter_loss=True, fail_safe_s=8.0),
     replace(MEASURED, fail_safe_current_a=0.0, has_lock=False),
+    replace(SOCKET, daily_self_test=True),
 )
-FOLLOWING = (CONTROLLER, replace(CONTROLLER, has_lock=False, fail_safe_s=8.0))
+FOLLOWING = (CONTROLLER, replace(CONTROLLER, has_lock=False, fail_safe_s=8.0, daily_self_test=True))
 
 
 class ControlMachine(RuleBasedStateMachine):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from control_rig import MEASURED, Rig
 
 from agent.control.limits import duty_of
@@ -175,6 +176,44 @@ def test_self_test_runs_again_after_each_charge_and_each_day() -> None:
     for _ in range(24 * 60 + 2):
         rig.tick(60.0)
     assert rig.tests == 3
+
+
+def test_once_a_day_is_enough_where_the_profile_says_so_but_never_under_energy() -> None:
+    rig = Rig(daily_self_test=True)
+    for _ in range(3):
+        rig.charge()
+        rig.vehicle = "A"
+        rig.run(3.0)
+    assert rig.tests == 1
+    rig.charge()
+    for _ in range(24 * 60 + 2):
+        rig.permit()
+        rig.tick(60.0)
+    assert rig.closed
+    assert rig.tests == 1, "due, but energy flows"
+    rig.vehicle = "B"
+    rig.run(1.0)
+    rig.vehicle = "C"
+    rig.until("closed", 5.0)
+    assert rig.tests == 2, "before the next close"
+
+
+@pytest.mark.parametrize("cause", ["trip", "reset"])
+def test_a_monitor_that_tripped_or_was_reset_proves_itself_anew(cause: str) -> None:
+    rig = Rig(daily_self_test=True)
+    rig.charge()
+    rig.vehicle = "B"
+    rig.run(2.0)
+    assert rig.tests == 1
+    if cause == "trip":
+        rig.tripped = True
+        rig.run(0.5)
+        rig.vehicle = "A"
+        rig.until("no_faults", 20.0)
+    else:
+        rig.self_test = SelfTest.NOT_RUN
+    rig.run(3.0)
+    assert rig.tests == 2
 
 
 def test_a_self_test_can_be_asked_for_but_not_while_energy_flows() -> None:
