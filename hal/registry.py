@@ -22,6 +22,7 @@ BUILT_IN: Mapping[str, str] = {
     "canopen-io": "hal.drivers.canopen_io:DRIVER",
     "linux-temperature": "hal.drivers.linux_temperature:DRIVER",
     "mcu-board": "hal.drivers.mcu_board:DRIVER",
+    "modbus-controller": "hal.drivers.modbus_controller:DRIVER",
     "modbus-meter": "hal.drivers.modbus_meter:DRIVER",
     "modbus-rcm": "hal.drivers.modbus_rcm:DRIVER",
     "openevse": "hal.drivers.openevse:DRIVER",

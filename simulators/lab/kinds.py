@@ -244,6 +244,13 @@ BOARDS: dict[str, str] = {
     "openevse": "simulators.openevse.kind:OPENEVSE",
     "yeti": "simulators.boards.mcu_kinds:YETI",
     "tida": "simulators.boards.mcu_kinds:TIDA",
+    "simple-evse": "simulators.controllers.kinds:SIMPLE_EVSE",
+    "phoenix-em-cp-pp-eth": "simulators.controllers.kinds:PHOENIX_EM_CP_PP_ETH",
+    "phoenix-ev-cc-eth": "simulators.controllers.kinds:PHOENIX_EV_CC_ETH",
+    "phoenix-ev-cc-ac1-m": "simulators.controllers.kinds:PHOENIX_EV_CC_AC1_M",
+    "heidelberg": "simulators.controllers.kinds:HEIDELBERG",
+    "abl-emh1": "simulators.controllers.kinds:ABL_EMH1",
+    "bender-cc612": "simulators.controllers.kinds:BENDER_CC612",
 }
 """Name → ``module:ATTRIBUTE`` of a ``BoardKind``."""
 METERS: dict[str, str] = {

@@ -7,6 +7,7 @@ silence after a request that went unanswered, so that a late answer is not taken
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +43,10 @@ class Line(Protocol):
     def close(self) -> None: ...
 
 
+LATE_FOR_S = 5.0
+"""So long an answer that did not come in time is still reckoned with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unanswered:
     """Nothing that answers the request came in time."""
@@ -66,6 +71,12 @@ class Master:
         self._character_s = character_s
         self._asked: tuple[int, Request] | None = None
         self._received = bytearray()
+        self._sent_at = 0.0
+        self._owed: deque[tuple[float, int, Request]] = deque()
+        """Requests whose answers did not come in time, oldest first."""
+        self.sampled_at = 0.0
+        """Of the last answer: what it tells was true then or later. On a serial line nothing tells the answer to a
+        request from a late one to an earlier request of the same words: this is when the first of them went out."""
         self._deadline = 0.0
         self._ready_at = 0.0
         self._wait_until: float | None = None
@@ -91,6 +102,7 @@ class Master:
         """The line is fresh: nothing is under way."""
         self._asked = None
         self._received.clear()
+        self._owed.clear()
         self._ready_at = now + self._gap_s
         self._settled_at = self._ready_at
         self._wait_until = None
@@ -100,6 +112,7 @@ class Master:
         """Send. Only when ``free``."""
         self._asked = (unit, request)
         self._received = bytearray(self._framing.rest(bytes(self._received)))
+        self._sent_at = now
         self._wait_until = None
         self.line.discard_input()
         wire_s = self._framing.characters(request) * self._character_s
@@ -127,17 +140,36 @@ class Master:
             return None
         answer = self._framing.find(*self._asked, bytes(self._received)) if self._received else None
         if answer is not None:
+            self.sampled_at = self._sampled_at(*self._asked, now)
             self._asked = None
             self._ready_at = now + self._gap_s
             self._settled_at = now + self._gap_s
             return answer
         if now < self._deadline:
             return None
+        if not self._framing.stream:
+            self._owed.append((self._sent_at, *self._asked))
         self._asked = None
         self._ready_at = now + max(LATE_ANSWER_S, self._gap_s)
         self._settled_at = self._ready_at + self._timeout_s
         received = bytes(self._received)
         return Unanswered(bool(received), self._framing.out_of_step(received))
+
+    def _sampled_at(self, unit: int, request: Request, now: float) -> float:
+        while self._owed and now - self._owed[0][0] > LATE_FOR_S:
+            self._owed.popleft()
+        first = next((owed for owed in self._owed if owed[1:] == (unit, request)), None)
+        if first is None:
+            return self._sent_at
+        # This may be the first one's answer; then that to the present request is still to come.
+        self._owed.remove(first)
+        self._owed.append((self._sent_at, unit, request))
+        return first[0]
+
+    def abandon(self, now: float) -> None:
+        """Wait no longer for the answer under way: what is to be said next cannot wait."""
+        self._asked = None
+        self._ready_at = now
 
     def hears_another(self, now: float) -> bool:
         """Bytes that we did not ask for came lately: another master, or a device that talks unasked."""
