@@ -25,6 +25,7 @@ BUILT_IN: Mapping[str, str] = {
     "modbus-controller": "hal.drivers.modbus_controller:DRIVER",
     "modbus-meter": "hal.drivers.modbus_meter:DRIVER",
     "modbus-rcm": "hal.drivers.modbus_rcm:DRIVER",
+    "hid-reader": "hal.drivers.hid_reader:DRIVER",
     "openevse": "hal.drivers.openevse:DRIVER",
     "serial-reader": "hal.drivers.serial_reader:DRIVER",
 }

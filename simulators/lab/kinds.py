@@ -259,6 +259,8 @@ METERS: dict[str, str] = {
 }
 READERS: dict[str, str] = {
     "pn532": "simulators.readers.serial_kinds:PN532",
+    "ascii": "simulators.readers.serial_kinds:ASCII",
+    "hid": "simulators.readers.serial_kinds:HID",
     "rdm6300": "simulators.readers.serial_kinds:RDM6300",
 }
 

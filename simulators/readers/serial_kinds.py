@@ -1,4 +1,4 @@
-"""Card readers on a serial node of their own, as they join the lab."""
+"""Card readers on a node of their own, as they join the lab."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from simulators.lab.kinds import LabPort, ReaderKind, Site, Switch, take_options
 from simulators.pty_port import PtyPort
+from simulators.readers.ascii_reader import AsciiReader
+from simulators.readers.hid_keyboard import HidKeyboard
 from simulators.readers.pn532 import Pn532
 from simulators.readers.rdm6300 import Rdm6300
 
@@ -29,11 +31,17 @@ class Reader(Protocol):
 
 
 class SerialReaderPeer:
-    """``simulators.lab.kinds.ReaderPeer``. ``make(send)`` builds the reader."""
+    """``simulators.lab.kinds.ReaderPeer``. ``make(send)`` builds the reader; ``configured(node)`` is the agent's."""
 
-    def __init__(self, protocol: str, make: Callable[[Callable[[bytes], None]], Reader], site: Site) -> None:
-        take_options(site, protocol, {})
-        self._protocol = protocol
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[Callable[[bytes], None]], Reader],
+        configured: Callable[[str], dict[str, Any]],
+        site: Site,
+    ) -> None:
+        take_options(site, name, {})
+        self._configured = configured
         self._name = f"reader{site.number}" if site.number else "reader"
         self._wake = site.wake
         self._powered = True
@@ -69,13 +77,43 @@ class SerialReaderPeer:
         return [self.port]
 
     def devices(self) -> dict[str, Any]:
-        return {self._name: {"driver": "serial-reader", "port": str(self.port.link), "protocol": self._protocol}}
+        return {self._name: self._configured(str(self.port.link))}
 
     def reference(self) -> str:
         return self._name
 
 
-PN532 = ReaderKind("pn532", "PN532 on a serial line", partial(SerialReaderPeer, "pn532", Pn532))
+def _serial(protocol: str, **options: Any) -> Callable[[str], dict[str, Any]]:
+    return lambda node: {"driver": "serial-reader", "port": node, "protocol": protocol, **options}
+
+
+def _event_node(node: str) -> dict[str, Any]:
+    # A pty carries the same events as the kernel's node, but cannot be grabbed.
+    return {"driver": "hid-reader", "node": node, "grab": False}
+
+
+_FRAMED_ASCII = partial(AsciiReader, start="02", end="03", checksum="xor")
+
+PN532 = ReaderKind("pn532", "PN532 on a serial line", partial(SerialReaderPeer, "pn532", Pn532, _serial("pn532")))
 RDM6300 = ReaderKind(
-    "rdm6300", "RDM6300 (125 kHz) on a serial line", partial(SerialReaderPeer, "rdm6300", Rdm6300), uid_bytes=(5,)
+    "rdm6300",
+    "RDM6300 (125 kHz) on a serial line",
+    partial(SerialReaderPeer, "rdm6300", Rdm6300, _serial("rdm6300")),
+    uid_bytes=(5,),
+)
+ASCII = ReaderKind(
+    "ascii",
+    "reader that sends text on a serial line (STX, hexadecimal, exclusive or, ETX)",
+    partial(
+        SerialReaderPeer,
+        "ascii",
+        _FRAMED_ASCII,
+        _serial("ascii", ascii={"start": "02", "end": "03", "checksum": "xor"}),
+    ),
+)
+HID = ReaderKind(
+    "hid",
+    "USB reader that types the number as a keyboard does",
+    partial(SerialReaderPeer, "hid", HidKeyboard, _event_node),
+    uid_bytes=(4,),
 )

@@ -64,7 +64,7 @@ def not_asked(driver: str, options: Any, kinds: frozenset[PortKind]) -> set[str]
     return missing
 
 
-QUIET_READERS = {"rdm6300", "ascii"}
+QUIET_READERS = {"hid", "rdm6300", "ascii"}
 """Readers that speak only when a card is there: their silence is no news."""
 
 

@@ -24,6 +24,7 @@ from hal.drivers.mcu_board import messages as m
 from hal.drivers.mcu_board import wire
 from hal.drivers.mcu_board.driver import McuBoardOptions
 from hal.drivers.modbus_meter import MeterOptions, ModbusMeterOptions
+from hal.drivers.openevse.options import OpenEvseOptions
 from hal.drivers.serial_line import SerialLine, SerialSettings
 from hal.drivers.serial_reader.driver import Protocol, SerialReaderOptions
 from hal.ports import Device, DeviceError
@@ -47,7 +48,9 @@ SAMPLES: dict[str, Any] = {
     "mcu-board tida": lambda port: McuBoardOptions(port, m.Variant.TIDA),
     "modbus-meter": lambda port: ModbusMeterOptions(port, METERS),
     "serial-reader pn532": lambda port: SerialReaderOptions(port, Protocol.PN532),
+    "openevse": lambda port: OpenEvseOptions(port),
     "serial-reader rdm6300": lambda port: SerialReaderOptions(port, Protocol.RDM6300),
+    "serial-reader ascii": lambda port: SerialReaderOptions(port, Protocol.ASCII),
 }
 every_driver = pytest.mark.parametrize("sample", SAMPLES)
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hal import ports, registry
+from hal.drivers.presentations import MAX_WAITING
 from hal.drivers.serial_reader import pn532, rdm6300
-from hal.drivers.serial_reader.driver import MAX_WAITING, Protocol, SerialReader, SerialReaderOptions
+from hal.drivers.serial_reader.driver import Protocol, SerialReader, SerialReaderOptions
 from hal.drivers.serial_reader.pn532 import Frame, Signal
 from hal.drivers.serial_reader.sessions import Pn532Session
 from hal.drivers.token_format import ByteOrder
@@ -246,7 +247,7 @@ def test_rdm6300(tmp_path: Path) -> None:
         now = tenth / 10
         rig.device.on_timer(now)
         rig.plug.send(telegram)
-        turn_until(rig.device, lambda: rig.device._seen.get("010F4D2A3B", -1) == now, now)  # noqa: B023
+        turn_until(rig.device, lambda: rig.device._cards._seen.get("010F4D2A3B", -1) == now, now)  # noqa: B023
         tokens += rig.device.take_tokens()
     assert tokens == [TokenRead(0.0, "010F4D2A3B", TokenKind.LOCAL)]
     rig.device.close()
@@ -256,7 +257,7 @@ def test_rdm6300(tmp_path: Path) -> None:
 def test_cards_wait_for_control_but_not_without_end() -> None:
     device = SerialReader("r", SerialReaderOptions("/nowhere", Protocol.RDM6300))
     for number in range(MAX_WAITING + 4):
-        device._present(bytes([number]), float(number))
+        device._cards.note(bytes([number]), TokenKind.LOCAL, float(number))
     tokens = device.take_tokens()
     assert [token.uid for token in tokens] == [f"{number:02X}" for number in range(4, MAX_WAITING + 4)]
     assert device.take_tokens() == []

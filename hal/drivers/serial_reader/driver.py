@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from hal.drivers.presentations import Presentations
 from hal.drivers.serial_line import WRITE_RETRY_S, SerialLine, SerialSettings
 from hal.drivers.serial_reader.ascii_telegrams import AsciiOptions
 from hal.drivers.serial_reader.sessions import AsciiSession, Pn532Session, Rdm6300Session, Session
@@ -15,9 +15,6 @@ from hal.options import option
 from hal.ports import DeviceError, PortKind
 from hal.registry import Driver
 from hal.values import Health, TokenRead
-
-MAX_WAITING = 16
-"""Cards kept for control until it takes them; the oldest is dropped first."""
 
 
 class Protocol(Enum):
@@ -55,9 +52,7 @@ class SerialReader:
             self._session = Rdm6300Session()
         else:
             self._session = AsciiSession(options.ascii or AsciiOptions())
-        self._tokens: deque[TokenRead] = deque(maxlen=MAX_WAITING)
-        self._seen: dict[str, float] = {}
-        """When each card was last in the field, for those within the debouncing time."""
+        self._cards = Presentations(options, options.debounce_s)
         self._heard_at: float | None = None
         self._connected = False
         self._closed = False
@@ -74,7 +69,7 @@ class SerialReader:
         if data:
             self._heard_at = now
         for card in self._session.feed(data, now):
-            self._present(card, now)
+            self._cards.note(card, self._session.kind, now)
 
     def on_timer(self, now: float) -> float:
         if self._closed:
@@ -111,9 +106,7 @@ class SerialReader:
         return self
 
     def take_tokens(self) -> list[TokenRead]:
-        tokens = list(self._tokens)
-        self._tokens.clear()
-        return tokens
+        return self._cards.take()
 
     def _connect(self, now: float) -> None:
         if self._line.open(now):
@@ -123,17 +116,6 @@ class SerialReader:
     def _say(self, data: bytes) -> None:
         if data:
             self._line.send(data)
-
-    def _present(self, card: bytes, now: float) -> None:
-        uid = self._options.uid_of(card)
-        if not uid:
-            return
-        debounce_s = self._options.debounce_s
-        self._seen = {known: at for known, at in self._seen.items() if now - at < debounce_s}
-        is_new = uid not in self._seen
-        self._seen[uid] = now  # a card that stays in the field is one presentation, however long
-        if is_new:
-            self._tokens.append(TokenRead(now, uid, self._session.kind))
 
 
 def _units(options: SerialReaderOptions) -> Mapping[str, frozenset[PortKind]]:  # noqa: ARG001 (the same for all)
