@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hal.drivers import register_map
-from hal.drivers.modbus_meter import MeterOptions, MeterUnit
+from hal.drivers.meter_unit import MeterOptions, MeterUnit
 from hal.drivers.modbus_rtu import READ_HOLDING, READ_INPUT, ExceptionAnswer, ReadAnswer, ReadRequest
 from hal.drivers.register_map import Block, RegisterMap
 from hal.drivers.serial_line import SerialSettings

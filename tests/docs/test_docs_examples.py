@@ -138,7 +138,8 @@ def test_a_meter_by_its_map_alone(far_end: FarEnd) -> None:
     meter = MeterOptions(1, str(EXAMPLES / "finder-7m38.yaml"))
     device = ModbusMeter("grid", ModbusMeterOptions(str(far_end.path), (meter,)))
     device.start(0.0)
-    now, unit = 0.0, device.unit("")
+    now, unit = 0.01, device.unit("")
+    device.on_timer(now)
     while unit.meter() is None:
         request = modbus_rtu.parse_request(far_end.receive(modbus_rtu.REQUEST_SIZE))
         assert request is not None

@@ -79,21 +79,20 @@ class Line:
         return len(sent)
 
     def is_asking(self) -> bool:
-        return self.device._received is not None
+        return self.device._master.busy
 
     def run(self, until: float) -> None:
         """Let the virtual time pass; every request is answered (as ``spoil`` has it) as soon as it is out."""
         while self.now < until:
             self.device.on_timer(self.now)
-            if self.is_asking() and self._served != self.device._deadline:
-                self._served = self.device._deadline
+            if self.is_asking() and self._served != self.device._master._deadline:
+                self._served = self.device._master._deadline
                 sent = self.answer(self.request())
                 turn_until(self.device, lambda sent=sent: self._has_read(sent), self.now)  # type: ignore[misc]
             self.now = round(self.now + 0.01, 3)
 
     def _has_read(self, count: int) -> bool:
-        received = self.device._received
-        return received is None or len(received) >= count
+        return not self.is_asking() or len(self.device._master._received) >= count
 
 
 @pytest.fixture
@@ -128,6 +127,7 @@ def test_registry_knows_the_driver_and_its_units() -> None:
 
 def test_one_cycle_gives_a_complete_reading(line: Line) -> None:
     line.device.start(0.0)
+    line.device.on_timer(0.01)  # the line has been silent for a gap
     line.answer(line.request())
     turn_until(line.device, lambda: not line.is_asking(), 0.25)
     reading = line.device.unit("").meter()
@@ -162,6 +162,7 @@ def test_polls_at_its_interval_and_never_restamps(line: Line) -> None:
 
 def test_one_byte_at_a_time(line: Line) -> None:
     line.device.start(0.0)
+    line.device.on_timer(0.01)
     request = line.request()
     for byte in rtu.encode_answer(request, bytes(line.memory[1][: 2 * request.count])):
         line.plug.send(bytes([byte]))
@@ -246,7 +247,7 @@ def test_an_exception_is_a_life_sign(line: Line) -> None:
     line.spoil = lambda request, answer: rtu.encode_exception(request, 4)
     line.device.start(0.0)
     line.run(0.1)
-    assert line.device.health(0.1).last_heard_at == 0.0
+    assert line.device.health(0.1).last_heard_at == 0.01
 
 
 def test_a_busy_meter_is_asked_again(line: Line) -> None:
@@ -269,6 +270,7 @@ def test_a_busy_meter_is_asked_again(line: Line) -> None:
 
 def test_an_answer_that_comes_too_late_is_thrown_away(line: Line) -> None:
     line.device.start(0.0)
+    line.device.on_timer(0.01)
     request = line.request()
     assert line.device.on_timer(5.0) > 5.0  # given up
     line.plug.send(rtu.encode_answer(request, bytes(floats({0x48: 999.0})[: 2 * request.count])))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hal.drivers import modbus_rtu as rtu
 from hal.drivers import register_map
-from hal.drivers.modbus_meter import MeterOptions, MeterUnit
+from hal.drivers.meter_unit import MeterOptions, MeterUnit
 from hal.values import MeterReading, Quality
 from simulators.meters.layouts import LAYOUTS
 from simulators.meters.modbus_line import ModbusLine, Slave
