@@ -7,7 +7,7 @@ import inspect
 import random
 
 from hal.conformance import contract
-from hal.conformance.bench import Bench
+from hal.conformance.bench import Bench, bare
 from hal.conformance.findings import Finding, Verdict
 from hal.conformance.session import Session
 from hal.conformance.wires import Trick, serial_nodes
@@ -141,15 +141,16 @@ def _is_open(session: Session) -> bool:
 
 
 def before_known(bench: Bench) -> Finding:
-    """Twice the same empty wire: once the safe commands are given, once the closing ones. Both must say the same."""
+    """The same empty wire with safe commands and with closing ones: nothing may be said in the last case only."""
     if not bench.energises:
         return Finding("before-known", Verdict.NOT_APPLICABLE, "it has no port that could energise")
     if (why_not := bench.lacks("before-known", Trick.RECORD, Trick.ISOLATE)) is not None:
         return why_not
-    safe = _said_into_the_void(bench, bench.safe)
-    closing = _said_into_the_void(bench, [*contract.lesson(contract.ODD, bench.kinds)[:6], *bench.closing])
-    stream = b"".join(safe)
-    odd = [] if b"".join(closing) == stream else [word for word in closing if word not in stream]
+    safe = [_said_into_the_void(bench, commands) for commands in (bench.safe, [], bench.unavailable)]
+    closing = _said_into_the_void(bench, bench.closing)
+    stream = b"".join(closing)
+    known = [b"".join(words) for words in safe]
+    odd = [] if stream in known else [word for word in closing if not any(word in words for words in known)]
     troubles = [f"says {odd[0].hex()} on a command to close though nobody has answered"] if odd else []
     return _finding("before-known", troubles, pieces=len(closing), **{"silent s": SILENT_S})
 
@@ -160,7 +161,7 @@ def _said_into_the_void(bench: Bench, commands: list[contract.Command]) -> list[
         session.hold = commands
         session.skip(SILENT_S)
         session.settle_wire()
-        return [said.data for said in session.wire.said]
+        return [bare(said.data) for said in session.wire.said]
 
 
 def garbage(bench: Bench) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,20 @@ from hal.ports import PortKind
 
 SHORTEST_WORD = 3
 """Shorter pieces of a closing command are in too much else to be looked for."""
+
+
+_RAPI_ID = re.compile(rb" :[0-9A-F]{2}\^[0-9A-F]{2}")
+MBAP_PROTOCOL = b"\x00\x00"
+
+
+def bare(data: bytes) -> bytes:
+    """Return a piece without the number that tells one request from the next, where its form shows one.
+
+    Modbus TCP counts its requests in the first two bytes (MBAP header), RAPI in `` :xx`` before the checksum.
+    """
+    if data[2:4] == MBAP_PROTOCOL and int.from_bytes(data[4:6], "big") == len(data) - 6:
+        return data[2:]
+    return _RAPI_ID.sub(b"", data)
 
 
 class Unsettled(Exception):  # noqa: N818 (no error of ours: the driver never got well)
@@ -36,6 +51,8 @@ class Bench:
         """What left for a command to close and for no command to open."""
         self.never_closes = False
         """The contacts were commanded to close once, and did not: no use in waiting for it again."""
+        self._of_itself = False
+        """The counterpart energised before the driver was started, as one does that has a will of its own."""
         self._wires = wires
         self._directory = tempfile.TemporaryDirectory(prefix="conform-")
         self._live: tuple[Session, Wire] | None = None
@@ -51,6 +68,10 @@ class Bench:
     @property
     def safe(self) -> list[contract.Command]:
         return contract.lesson(contract.SAFE, self.kinds)
+
+    @property
+    def unavailable(self) -> list[contract.Command]:
+        return contract.lesson(contract.UNAVAILABLE, self.kinds)
 
     @property
     def closing(self) -> list[contract.Command]:
@@ -105,6 +126,8 @@ class Bench:
             wire.close()
             raise
         self._live = session, wire
+        account = self.account()
+        self._of_itself = account is not None and account.energises
         session.start()
         if session.refused is not None:
             raise Unsettled(f"start refuses: {session.refused}")
@@ -117,6 +140,7 @@ class Bench:
         if settled:
             session.run(patience.watch_s, lambda: self._looks_well(session) and False)
         self.start_words += session.wire.said
+        self._judge_start(session)
         if not settled:
             health = session.health()
             without = ", ".join(session.missing())
@@ -124,13 +148,18 @@ class Bench:
             raise Unsettled(f"after {patience.settle_s:g} s {seen}")
 
     def _looks_well(self, session: Session) -> bool:
+        if not self._of_itself:
+            self._judge_start(session)
+        return session.well()
+
+    def _judge_start(self, session: Session) -> None:
+        """Nothing may energise from the start on; where the counterpart did so of itself, not once it is well."""
         account = self.account()
         if account is not None and account.energises:
             what = "its contacts closed" if account.closed else "its pilot offering current"
             self.start_energised = f"the counterpart had {what}"
-        if session.says_closed():
-            self.start_energised = "contactor() says the contacts were closed"
-        return session.well()
+        elif account is None and session.says_closed():
+            self.start_energised = "contactor() said the contacts were closed"
 
     def end_live(self) -> None:
         """Tell the present device to open and close it."""
@@ -190,4 +219,4 @@ class Bench:
         begin = len(session.wire.said)
         session.command(commands)
         session.settle_wire()
-        return {said.data for said in session.wire.said[begin:]}
+        return {bare(said.data) for said in session.wire.said[begin:]}

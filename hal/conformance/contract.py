@@ -35,6 +35,10 @@ SAFE: Mapping[PortKind, tuple[Command, ...]] = {
     PortKind.CONTROL_PILOT: (("set_pilot", (PILOT_X1_PCT,)),),
     PortKind.INDICATOR: (("set_indication", (Indication.AVAILABLE,)),),
 }
+UNAVAILABLE: Mapping[PortKind, tuple[Command, ...]] = {
+    PortKind.CONTACTOR: (("set_contactor", (False,)),),
+    PortKind.CONTROL_PILOT: (("set_pilot", (PILOT_F_PCT,)),),
+}
 CLOSING: Mapping[PortKind, tuple[Command, ...]] = {
     PortKind.CONTROL_PILOT: (("set_pilot", (OFFER_PCT,)),),
     PortKind.CONTACTOR: (("set_contactor", (True,)),),

@@ -24,7 +24,7 @@ OFF_S = 0.5
 
 
 class LabKind:
-    """``options`` holds the entries under ``devices:``, by name."""
+    """``options`` holds the entries under ``devices:``, by name, and the EVSE's ``references`` to them."""
 
     def __init__(self, directory: Path, loop: asyncio.AbstractEventLoop, table: str, name: str) -> None:
         self._loop = loop
@@ -40,7 +40,8 @@ class LabKind:
             port.open(loop)
         if table == "meters":
             self._peer.core(1).integrate(0.0, CHARGING)
-        self.options: Mapping[str, Any] = self._peer.devices()
+        references = self._peer.references() if table == "boards" else {}
+        self.options: Mapping[str, Any] = {"devices": self._peer.devices(), "references": references}
 
     def _wake(self) -> None:
         self.step(time.monotonic())

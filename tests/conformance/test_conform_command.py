@@ -32,7 +32,7 @@ def board() -> Iterator[ProcessPeer]:
 @pytest.fixture
 def config(board: ProcessPeer, tmp_path: Path) -> Path:
     """A charge point with the one board."""
-    ((name, entry),) = board.options.items()
+    ((name, entry),) = board.options["devices"].items()
     data = {
         "station": {"vendor": "Nord", "model": "Uno", "serial_number": "N1"},
         "installation": {"max_current_a": 32},
@@ -121,7 +121,7 @@ def test_a_node_that_another_program_has_is_told_and_not_passed(
     board: ProcessPeer, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
 
-    ((_, entry),) = board.options.items()
+    ((_, entry),) = board.options["devices"].items()
     with open(entry["port"], "rb+", buffering=0) as held:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         assert cli.main(["test-driver", "--config", str(config)]) == cli.EXIT_FAILED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import select
 import termios
 import time
 import tty
@@ -75,9 +76,14 @@ class SerialRelay:
             self._adopt_settings()
             self._line.send(data)
         self._line.flush()
-        answer = self._line.read()
-        if answer and not self.cut:
-            self.inject(answer)
+        real = self._line.fileno()
+        if real is None:
+            self._line.open(time.monotonic())  # the real cable was pulled: take it up again
+            self._settings = None
+        elif select.select([real], [], [], 0)[0]:
+            answer = self._line.read()
+            if answer and not self.cut:
+                self.inject(answer)
 
     def inject(self, data: bytes) -> None:
         if self._master is not None:
