@@ -1,7 +1,7 @@
 """A pilot board on a serial line with a contactor, an emergency stop and a cover switch on a CANopen module.
 
-The pilot board is a Yeti whose own contactor output drives nothing. The module's coil is cut by the emergency stop,
-as the wiring of such a charger must have it.
+The pilot board is a Yeti whose relay output is wired in parallel to the module's: nobody should use it, and whoever
+does closes the contactor. The emergency stop cuts the coil's circuit, as the wiring of such a charger must have it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class CanopenIoPeer:
         return busy or moving or alive
 
     def _move(self, now: float) -> None:
-        driven = bool(self.node.outputs >> COIL & 1)
+        driven = bool(self.node.outputs >> COIL & 1) or self._pilot.board.firmware.contactor.closed
         coil = driven and not self.emergency_stop
         if coil != self.contactor.coil:
             self.opened_because = "" if coil else "emergency stop" if driven else "output off"

@@ -254,6 +254,7 @@ BOARDS: dict[str, str] = {
 }
 """Name → ``module:ATTRIBUTE`` of a ``BoardKind``."""
 METERS: dict[str, str] = {
+    "can-meter": "simulators.can.meter:CAN_METER",
     "eastron": "simulators.meters.modbus_kinds:EASTRON",
     "modbus": "simulators.meters.modbus_kinds:MODBUS",
 }
