@@ -85,7 +85,7 @@ def _help(context: Context, values: Mapping[str, Any]) -> Result:
 def _overview(context: Context, table: Table) -> Iterator[str]:
     for name, command in table.commands.items():
         mark = "" if context.role >= command.role else f" [{command.role.word}]"
-        yield f"  {name:<18} {context._(command.summary)}{mark}"
+        yield from context.style.field(f"  {name}", f"{context._(command.summary)}{mark}", 20)
     yield ""
     yield context._("'help COMMAND' says more. Every command has --json. Tab completes, Ctrl-C leaves off.")
 
