@@ -257,6 +257,7 @@ METERS: dict[str, str] = {
     "can-meter": "simulators.can.meter:CAN_METER",
     "eastron": "simulators.meters.modbus_kinds:EASTRON",
     "modbus": "simulators.meters.modbus_kinds:MODBUS",
+    "modbus-tcp": "simulators.meters.modbus_kinds:MODBUS_TCP",
 }
 READERS: dict[str, str] = {
     "pn532": "simulators.readers.serial_kinds:PN532",

@@ -10,15 +10,19 @@ from typing import Any
 from simulators.lab.kinds import FaultNote, KindError, LabPort, MeterKind, Site, core_faults, take_options
 from simulators.meters.eastron import MAPS
 from simulators.meters.layouts import LAYOUTS
-from simulators.meters.modbus_line import ModbusLine, Slave
+from simulators.meters.modbus_line import ModbusLine, Slave, crc16
 from simulators.meters.register import MeterCore
 from simulators.oracle import EventLog
 from simulators.pty_port import PtyPort
+from simulators.tcp_port import Reply, TcpPort
 
 BAUD = 9600
 DEFAULT_MAP = "sdm630"
 OTHERS = tuple(name for name in LAYOUTS if name not in MAPS)
 DEFAULT_OTHER = "em340"
+HEAD = 7
+MOST_PDU = 253
+"""Modbus TCP: bytes before the PDU, and the longest one."""
 STEPS_WH = {"em112": 100, "em340": 100, "em24": 100, "abb-b21": 10, "abb-b23": 10, "orno-we514": 10}
 """What one step of the register stands for, where it is not 1 Wh."""
 
@@ -38,7 +42,7 @@ class MeterLine:
             number: Slave(number, self._map, MeterCore(wh), site.logs.get(number, EventLog()))
             for number, wh in registers.items()
         }
-        self.port = PtyPort(site.directory / self._name, self._hear, seed=100 + site.number)
+        self.port = self._make_port(site)
         self._line = ModbusLine(self._slaves, self._answer, BAUD)
         self.faults: Mapping[str, Callable[[int, bool, float], None]] = {
             **core_faults(self.core),
@@ -51,17 +55,20 @@ class MeterLine:
     def _slave(self, attribute: str) -> Callable[[int, bool, float], None]:
         return lambda evse, on, _: setattr(self._slaves[evse], attribute, on)
 
+    def _make_port(self, site: Site) -> Any:
+        return PtyPort(site.directory / self._name, self._hear, seed=100 + site.number)
+
     def _hear(self, data: bytes) -> None:
         if self._powered:
             self._wake()  # the registers are to be fresh
             self._line.receive(data, time.monotonic())
 
     def _answer(self, reply: bytes, delay_s: float) -> None:
-        self._loop.call_later(delay_s, self._deliver, reply)
+        self._loop.call_later(delay_s, self._deliver, self.port.write, reply)
 
-    def _deliver(self, reply: bytes) -> None:
+    def _deliver(self, write: Callable[[bytes], None], reply: bytes) -> None:
         if self._powered:
-            self.port.write(reply)
+            write(reply)
 
     def core(self, evse: int) -> MeterCore:
         return self._slaves[evse].core
@@ -79,18 +86,53 @@ class MeterLine:
         return {
             self._name: {
                 "driver": "modbus-meter",
-                "port": str(self.port.link),
-                "baud": BAUD,
-                "parity": "N",
+                **self._place(),
                 "meters": [{"name": f"m{n}", "address": n, "map": self._map} for n in self._slaves],
             }
         }
+
+    def _place(self) -> dict[str, Any]:
+        return {"port": str(self.port.link), "baud": BAUD, "parity": "N"}
 
     def reference(self, evse: int) -> str:
         return f"{self._name}.m{evse}"
 
     def state(self, evse: int) -> dict[str, Any]:
         return {"address": self._slaves[evse].address, "reads": self._slaves[evse].reads}
+
+
+class TcpMeters(MeterLine):
+    """The same meters behind a gateway: Modbus TCP outside, the line inside."""
+
+    def __init__(self, site: Site, registers: Mapping[int, int], kind: str, maps: Sequence[str], default: str) -> None:
+        self._asked: tuple[bytes, Reply] = (b"", lambda _: None)
+        super().__init__(site, registers, kind, maps, default)
+
+    def _make_port(self, site: Site) -> Any:
+        return TcpPort(site.directory / self._name, self._connected, seed=100 + site.number)
+
+    def _place(self) -> dict[str, Any]:
+        return {"host": self.port.host, "tcp_port": self.port.port}
+
+    def _connected(self, data: bytes, reply: Reply) -> None:
+        """Take what a host sends: frames behind a head of seven bytes (MBAP 3.1.3), one after the other."""
+        while len(data) > HEAD:
+            size = int.from_bytes(data[4:6], "big") - 1
+            frame, rest = data[: HEAD + size], data[HEAD + size :]
+            if data[2:4] != b"\0\0" or not 1 <= size <= MOST_PDU or len(frame) < HEAD + size:
+                return  # a gateway that is sent rubbish says nothing
+            self._asked = (frame[:4], reply)
+            body = frame[6:]
+            self._hear(body + crc16(body))
+            data = rest
+
+    def _answer(self, reply: bytes, delay_s: float) -> None:
+        head, write = self._asked
+        body = reply[:-2]
+        if crc16(body) != reply[-2:]:
+            return  # the gateway drops what came damaged over its line
+        frame = head + len(body).to_bytes(2, "big") + body
+        self._loop.call_later(delay_s, self._deliver, write, frame)
 
 
 WORD_ORDER = {"meter-word-order": FaultNote("the meter sends the words of its numbers the other way round")}
@@ -110,4 +152,12 @@ MODBUS = MeterKind(
     variants=tuple(f"map={name}" for name in ("em24", "abb-b23", "iem3155", "orno-we514")),
     step_wh=STEPS_WH[DEFAULT_OTHER],
     steps_wh={f"map={name}": STEPS_WH.get(name, 1) for name in OTHERS},
+)
+MODBUS_TCP = MeterKind(
+    "modbus-tcp",
+    f"meters behind a Modbus TCP gateway; map: {', '.join(LAYOUTS)} ({DEFAULT_OTHER})",
+    lambda site, registers: TcpMeters(site, registers, "modbus-tcp", tuple(LAYOUTS), DEFAULT_OTHER),
+    notes=WORD_ORDER,
+    step_wh=STEPS_WH[DEFAULT_OTHER],
+    steps_wh={f"map={name}": STEPS_WH.get(name, 1) for name in LAYOUTS},
 )
