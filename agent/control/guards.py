@@ -14,7 +14,7 @@ from agent.control.sequence import Pilot, Sequence
 from agent.control.settings import EvseSettings
 from agent.control.supply import SupplyWatch
 from agent.control.thermal import TemperatureWatch
-from agent.control.timing import METER_STALE_S, PILOT_FAULT_S, STARTUP_GRACE_S, VENTILATION_S
+from agent.control.timing import METER_STALE_S, PILOT_FAULT_S, PORT_STALE_S, STARTUP_GRACE_S, VENTILATION_S
 from agent.link.messages import FaultCode
 from hal.ports import PortKind
 from hal.values import MeterReading, PilotState
@@ -88,6 +88,8 @@ class Guards:
 
     def _look_at_contacts(self, inputs: EvseInputs, sequence: Sequence, now: float) -> dict[FaultCode, Condition]:
         reading, alive = inputs.contactor, self.board.alive
+        if PortKind.CONTACTOR in self._settings.unsupervised and reading is not None:
+            alive = alive and now - reading.at <= PORT_STALE_S  # nobody else vouches for what was read long ago
         if not self._settings.follows:
             return self.contactor.update(reading, alive, sequence.closed, sequence.switched_at, now)
         self._no_demand.held(self.state not in (PilotState.C, PilotState.D), now, 0.0)
