@@ -11,7 +11,7 @@ from agent.control.faults import FAULTS, Condition, FaultPilot
 from agent.control.guards import Guards
 from agent.control.inputs import EvseInputs, EvseOutputs
 from agent.control.limits import MIN_OFFER_A, DutyGovernor, duty_of, lowest
-from agent.control.lock import LockControl
+from agent.control.lock import ZERO_CURRENT_A, LockControl
 from agent.control.permit import Lease, PermitHolder
 from agent.control.phases import PhaseSwitch
 from agent.control.pilot import ToggleGuard
@@ -44,6 +44,8 @@ class EvseControl:
         self.limit_a, self.limited_by = 0.0, "permit"
         self.offered_a = 0.0
         self.duty_pct = PILOT_X1_PCT
+        self.current_flows = False
+        """A fresh meter reading shows current, whatever the contacts are said to do."""
         self.holds: tuple[Hold, ...] = (Hold.CHECKS_PENDING,)
         self.was_plugged: bool | None = None
         """Whether a vehicle was there when one could last be seen."""
@@ -145,6 +147,7 @@ class EvseControl:
     def _look(self, inputs: EvseInputs, now: float) -> bool:
         """Update everything that is known. Returns whether to start the residual-current self-test."""
         guards, sequence = self.guards, self.sequence
+        self.current_flows = guards.current_a(inputs, now) >= ZERO_CURRENT_A
         conditions = guards.update(inputs, sequence, self.offered_a, self.self_test.running_until, now)
         self._follow_plug(now)
         open_for_sure = self._open_for_sure(now)
@@ -185,7 +188,7 @@ class EvseControl:
             return False
         contactor = self.guards.contactor
         if self.settings.follows:
-            return contactor.at_rest(self.sequence.steady_since, now)
+            return contactor.at_rest(self.sequence.steady_since, now) and not self.current_flows
         return contactor.open_for_sure
 
     def _follow_plug(self, now: float) -> None:

@@ -40,9 +40,17 @@ def indication_of(evse: EvseControl, wished: Indication | None) -> Indication:
     return Indication.SUSPENDED if evse.sequence.pilot is Pilot.PWM else Indication.PREPARING
 
 
-def _contactor(evse: EvseControl) -> bool | None:
-    """By feedback where there is one, else as commanded; None while the board is silent."""
-    watch = evse.guards.contactor
+def _contactor(evse: EvseControl, now: float) -> bool | None:
+    """By feedback where there is one, else as commanded; None while the board is silent.
+
+    A charge controller takes its time: until it has been read open since the offer ended, and no current flows any
+    more, its contacts count as closed while the vehicle is in C, else as not known.
+    """
+    watch, steady_since = evse.guards.contactor, evse.sequence.steady_since
+    if evse.settings.follows and watch.known and steady_since is not None and watch.closed is not True:
+        if watch.at_rest(steady_since, now) and not evse.current_flows:
+            return False
+        return True if evse.guards.state in (PilotState.C, PilotState.D) else None
     if watch.has_feedback:
         return watch.closed
     return evse.sequence.closed if watch.known else None
@@ -68,7 +76,7 @@ def observe(evse: EvseControl, inputs: EvseInputs, now: float) -> Observation:
         duty_pct=evse.duty_pct,
         offered_a=evse.offered_a,
         phases=evse.phase_switch.phases,
-        contactor_closed=_contactor(evse),
+        contactor_closed=_contactor(evse, now),
         locked=evse.lock.locked,
         cable_a=evse.cable_a(),
         permit_serial=permit.serial if permit is not None and lease is not Lease.EXPIRED else 0,

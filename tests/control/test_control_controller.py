@@ -372,3 +372,29 @@ def test_without_feedback_the_state_is_followed_and_openings_are_given_time() ->
     rig.run(0.1)
     rig.permit()
     assert rig.until("pwm", 10.0) >= CONTROLLER_OPENS_S - 0.2
+
+
+@pytest.mark.parametrize("tells", ["nothing", "open too early"])
+def test_the_contacts_count_as_closed_until_the_controller_has_had_its_time(tells: str) -> None:
+    """The register of a transaction is read when they are open; the vehicle still draws on its way down."""
+    rig = Rig(BARE)
+    seen_by = rig._seen_by
+
+    def vague(controller, now):  # type: ignore[no-untyped-def]
+        inputs = seen_by(controller, now)
+        closed = None if tells == "nothing" else inputs.contactor.closed and rig.pwm
+        return replace(inputs, contactor=replace(inputs.contactor, closed=closed))
+
+    rig._seen_by = vague  # type: ignore[method-assign]
+    rig.run(6.0)
+    rig.charge()
+    rig.core.withdraw()
+    rig.tick()
+    assert rig.out.observation is not None
+    while contacts(rig):
+        assert rig.out.observation.contactor_closed is not False
+        rig.tick()
+    rig.current_a = 0.0
+    rig.vehicle = "B"
+    rig.run(CONTROLLER_OPENS_S)
+    assert rig.out.observation.contactor_closed is False
