@@ -414,3 +414,38 @@ def test_a_missing_middle_phase_is_not_closed_up() -> None:
     unit = unit_of("abb-b23")
     assert feed(unit, memory_of(words)) is None
     assert "register 0x5b02 (voltage_v) holds no number, but a later phase does" in unit.trouble
+
+
+def test_a_counter_that_passes_its_own_width_is_continued() -> None:
+    end_wh = 10 * 2**32  # 32 bits of 10 Wh
+    wire = Wire("orno-we514", MeterCore(end_wh - 50))
+    good = []
+    for _ in range(12):
+        wire.core.integrate(10.0, Sample(current_a=(16.0, 0.0, 0.0)))
+        reading = wire.cycle()
+        assert reading is not None
+        if reading.quality is Quality.GOOD and reading.at == wire.now:
+            good.append(reading.energy_import_wh - end_wh)
+    # All ones means "no value" to this map, so the last count before the end makes no reading.
+    assert good == [-40, -30, -20, 20, 30, 40, 50, 60, 70]
+    assert "rolled over (1 ×) and is continued" in wire.unit.event
+
+
+def test_a_meter_whose_values_stand_still_under_load_is_doubted() -> None:
+    wire = Wire("sdm630")
+    sample = Sample(current_a=(16.0, 16.0, 16.0))
+    wire.core.integrate(0.0, sample)
+    wire.core.freeze(True)
+    qualities = []
+    for _ in range(60):
+        wire.core.integrate(3.0, sample)
+        reading = wire.cycle()
+        assert reading is not None
+        qualities.append(reading.quality)
+    assert qualities[:30] == [Quality.GOOD] * 30
+    assert qualities[-1] is Quality.SUSPECT
+    assert "stands still though the meter shows power" in wire.unit.doubt
+    wire.core.freeze(False)
+    reading = wire.cycle()
+    assert reading is not None
+    assert (reading.quality, wire.unit.doubt) == (Quality.GOOD, "")
