@@ -24,6 +24,10 @@ class Frame:
         return (self.id, self.extended)
 
 
+def is_id(number: int, extended: bool) -> bool:
+    return 0 <= number <= (EXTENDED_MASK if extended else STANDARD_MASK)
+
+
 class BusState(IntEnum):
     """State of the controller's fault confinement (ISO 11898-1), the worst last."""
 

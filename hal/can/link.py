@@ -18,7 +18,7 @@ INTERFACES = ("socketcan", "slcan", "udp_multicast", "virtual")
 REOPEN_INTERVAL_S = 1.0
 POLL_S = 0.01
 """How soon to look again at a bus that has no file descriptor (``virtual``)."""
-BATCH = 32
+BATCH = 24
 """Frames that are taken in one go: a flooded bus must not keep the loop from the other devices."""
 
 

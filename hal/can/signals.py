@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 FLOATS = {16: "<e", 32: "<f", 64: "<d"}
@@ -39,17 +39,25 @@ class Signal:
     mux: tuple[int, ...] = ()
     meanings: tuple[tuple[int, Any], ...] = ()
     """Raw value (unsigned) → what it means, for flags and choices."""
+    _shift: int = field(init=False, repr=False, compare=False, default=0)
+    _mask: int = field(init=False, repr=False, compare=False, default=0)
+
+    def __post_init__(self) -> None:
+        # Worked out once: every frame asks for them.
+        object.__setattr__(self, "_mask", (1 << self.length) - 1 if self.length > 0 else 0)
+        shift = self.start
+        if self.big_endian:
+            shift = self.size * 8 - (self.start // 8 * 8 + 7 - self.start % 8) - self.length
+        object.__setattr__(self, "_shift", shift)
 
     @property
     def shift(self) -> int:
         """Places from the frame's last bit, when it is read as one integer in the signal's byte order."""
-        if not self.big_endian:
-            return self.start
-        return self.size * 8 - (self.start // 8 * 8 + 7 - self.start % 8) - self.length
+        return self._shift
 
     @property
     def mask(self) -> int:
-        return (1 << self.length) - 1
+        return self._mask
 
     def fits(self) -> bool:
         """All its bits lie inside the frame."""
@@ -59,7 +67,7 @@ class Signal:
     def bits(self, data: bytes) -> int:
         """Return its bits as an unsigned number. ``data`` has at least ``size`` bytes."""
         whole = int.from_bytes(data[: self.size], "big" if self.big_endian else "little")
-        return whole >> self.shift & self.mask
+        return whole >> self._shift & self._mask
 
     def number(self, data: bytes) -> float | None:
         """Return the physical value; None for an absent one, one out of its range, or one that is no number."""

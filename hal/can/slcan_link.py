@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from hal.can import slcan
 from hal.can.frames import BusState, Frame
-from hal.can.link import CanOptions
+from hal.can.link import BATCH, CanOptions
 from hal.drivers.serial_line import SerialLine, SerialSettings
 from hal.ports import DeviceError
 
 ADAPTER_BAUD = 115_200
 """USB adapters ignore it."""
 STATUS_INTERVAL_S = 1.0
+BATCH_BYTES = BATCH * 22
+"""A batch of frames with an 11-bit id and eight bytes; the rest waits in the kernel for the next call."""
 
 
 class SlcanLink:
@@ -68,7 +70,7 @@ class SlcanLink:
 
     def read(self, now: float) -> list[Frame]:  # noqa: ARG002 (part of the contract)
         frames = []
-        for line in self._reader.feed(self._line.read()):
+        for line in self._reader.feed(self._line.read(BATCH_BYTES)):
             frame = slcan.decode(line)
             if frame is None:
                 state = slcan.decode_status(line)

@@ -107,7 +107,7 @@ def good(message: Incoming | Outgoing, frame: Frame) -> bool:
 
 def dump(table: Table) -> str:
     """Return the JSON of a table."""
-    content = {"format": FORMAT, **dataclasses.asdict(table)}
+    content = {"format": FORMAT, **dataclasses.asdict(table, dict_factory=_public)}
 
     def plain(value: object) -> object:
         if isinstance(value, bytes):
@@ -115,6 +115,11 @@ def dump(table: Table) -> str:
         raise TypeError(f"{type(value).__name__} in a table")
 
     return json.dumps(content, default=plain, indent=1, ensure_ascii=False) + "\n"
+
+
+def _public(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Fields that are worked out from the others are not written down."""
+    return {name: value for name, value in items if not name.startswith("_")}
 
 
 def load(path: Path) -> Table:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hal.can import table as tables
 from hal.can.device import IDLE_S, CanDevice
-from hal.can.frames import EXTENDED_MASK, Frame
+from hal.can.frames import EXTENDED_MASK, Frame, is_id
 from hal.can.link import CanOptions
 from hal.can.metering import ENERGY, MeterAssembly
 from hal.can.receiver import Receiver
@@ -59,8 +59,8 @@ class CanMeter(CanDevice):
     def start(self, now: float) -> None:
         if self._table_trouble:
             raise DeviceError(f"{self.name}: {self._table_trouble}")
-        if any(not extended and number > 0x7FF for number, extended in self._receiver.keys):
-            raise DeviceError(f"{self.name}: 'id_offset' lifts an 11-bit id above 0x7ff; choose a smaller one")
+        if not all(is_id(*key) for key in self._receiver.keys):
+            raise DeviceError(f"{self.name}: 'id_offset' lifts an id beyond what CAN has; choose a smaller one")
         super().start(now)
 
     def unit(self, name: str) -> CanMeterUnit:

@@ -118,13 +118,14 @@ class SerialLine:
         self.trouble = ""
         return True
 
-    def read(self) -> bytes:
-        """Return what has arrived; empty when nothing has, or when the line was lost (then ``is_open`` is False)."""
+    def read(self, size: int = READ_SIZE) -> bytes:
+        """Return what has arrived, at most ``size`` bytes; empty when nothing has, or when the line was lost (then
+        ``is_open`` is False)."""
         fd = self.fileno()
         if fd is None:
             return b""
         try:
-            data = os.read(fd, READ_SIZE)
+            data = os.read(fd, size)
         except (BlockingIOError, InterruptedError):
             return b""
         except OSError as error:

@@ -157,6 +157,13 @@ def test_a_table_without_energy_is_no_meter(tmp_path: Path) -> None:
         device.start(0.0)
 
 
+@pytest.mark.parametrize("offset", [0, 0x10])
+def test_meters_of_one_kind_share_a_bus_by_an_offset(offset: int) -> None:
+    CanMeter("m", CanMeterOptions(channel="x", interface="virtual", table=TABLE, id_offset=offset)).start(0.0)
+    with pytest.raises(DeviceError, match="lifts an id beyond what CAN has"):
+        CanMeter("m", CanMeterOptions(channel="x", table=TABLE, id_offset=0x1000_0000)).start(0.0)
+
+
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frames=st.lists(st.tuples(st.sampled_from([*IDS, 0x5]), st.binary(max_size=8)), max_size=40))
 def test_arbitrary_frames_never_raise_and_make_no_reading_without_checksum(frames: list[tuple[int, bytes]]) -> None:

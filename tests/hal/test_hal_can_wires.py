@@ -176,6 +176,23 @@ def test_an_echoing_adapter_is_a_second_master_to_a_board(adapter: Adapter) -> N
     device.close()
 
 
+def test_a_flooded_adapter_is_read_in_batches_and_nothing_is_lost(adapter: Adapter, link: SlcanLink) -> None:
+    for count in range(100):
+        adapter.port.send(0x123, bytes(7) + bytes([count]))
+    got: list[Frame] = []
+    most = 0
+
+    def take() -> None:
+        nonlocal most
+        batch = link.read(0.0)
+        most = max(most, len(batch))
+        got.extend(batch)
+
+    until(adapter, lambda: len(got) == 100, take)
+    assert [frame.data[7] for frame in got] == list(range(100))
+    assert most <= BATCH + 1
+
+
 # Two processes
 
 CHILD = """

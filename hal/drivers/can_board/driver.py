@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hal.can import table as tables
 from hal.can.device import CanDevice
-from hal.can.frames import EXTENDED_MASK, Frame
+from hal.can.frames import EXTENDED_MASK, Frame, is_id
 from hal.can.link import CanOptions
 from hal.can.receiver import Receiver
 from hal.can.sender import Sender
@@ -62,9 +62,8 @@ class CanBoard(CanDevice):
     def start(self, now: float) -> None:
         if self._table_trouble:
             raise DeviceError(f"{self.name}: {self._table_trouble}")
-        beyond = [number for number, extended in self._receiver.keys | self._sender.keys if not extended]
-        if max(beyond, default=0) > 0x7FF:
-            raise DeviceError(f"{self.name}: 'id_offset' lifts an 11-bit id above 0x7ff; choose a smaller one")
+        if not all(is_id(*key) for key in self._receiver.keys | self._sender.keys):
+            raise DeviceError(f"{self.name}: 'id_offset' lifts an id beyond what CAN has; choose a smaller one")
         super().start(now)
 
     def unit(self, name: str) -> CanBoardUnit:
