@@ -3,7 +3,7 @@
 Protocol (SOCK_SEQPACKET, one JSON object per packet; ``simulators/gpio/chip.py`` is the other side):
 
 * ``{"do": "open"}`` → ``{"name", "label", "lines": [name, …]}`` and one file descriptor: a page of shared memory, one
-  byte per line, with the level that the line's owner sees (1 active, 0 not).
+  byte per line, with the level that the line's owner sees (1 active, 0 not), and one more: 1 while the chip answers.
 * ``{"do": "info", "line": 3}`` → ``{"used": true, "consumer": "…"}``
 * ``{"do": "request", "line": 3, "flags": F, "debounce_us": N, "initial": 0|1, "buffer": N, "consumer": "…"}`` → ``{}``
   and one file descriptor, from which edges are read as the kernel writes them (``gpio_v2_line_event``). The flags are
@@ -52,7 +52,7 @@ class SimChip:
             raise
         self._names: list[str] = answer["lines"]
         self._info = ChipInfo(answer["name"], answer["label"], len(self._names))
-        self.levels = mmap.mmap(fd, len(self._names), mmap.MAP_SHARED, mmap.PROT_READ)
+        self.levels = mmap.mmap(fd, len(self._names) + 1, mmap.MAP_SHARED, mmap.PROT_READ)
         os.close(fd)
 
     @property
@@ -97,6 +97,11 @@ class SimChip:
         except OSError as error:
             raise LineError(f"sim:{self.path}: is gone ({error}); plug it in again") from None
 
+    def check(self) -> None:
+        """Raise LineError while the chip does not answer."""
+        if not self.levels[len(self._names)]:
+            raise LineError(f"sim:{self.path}: does not answer (EIO); check the bus to the chip, and its supply")
+
     def forget(self, offset: int) -> None:
         self._lines.discard(offset)
         if self._closing:
@@ -124,9 +129,11 @@ class SimLine:
             gone = True
         if gone:
             raise LineError(f"sim:{self._chip.path}: is gone; plug it in again")
+        self._chip.check()
         return bool(self._chip.levels[self._offset]) if self._own is None else self._own
 
     def set_value(self, level: bool) -> None:
+        self._chip.check()
         self._chip.tell({"do": "set", "line": self._offset, "level": int(level)})
         self._own = level
 

@@ -76,8 +76,8 @@ class SimGpioChip:
         self.path = path
         self.noise = 0.0
         """Share of the input changes that come with a glitch."""
-        self.cut = False
-        """Inputs do not reach the owner, outputs change nothing."""
+        self._cut = False
+        self._powered = True
         self._label = label
         self._changed = changed
         self._clock = clock
@@ -99,8 +99,9 @@ class SimGpioChip:
         if self.is_open:
             return
         self._page_fd = os.memfd_create("gpio-levels")
-        os.ftruncate(self._page_fd, len(self._lines))
-        self._page = mmap.mmap(self._page_fd, len(self._lines))
+        os.ftruncate(self._page_fd, len(self._lines) + 1)
+        self._page = mmap.mmap(self._page_fd, len(self._lines) + 1)
+        self._show_answering()
         self._server.open()
 
     def close(self) -> None:
@@ -112,19 +113,58 @@ class SimGpioChip:
             os.close(self._page_fd)
             self._page = None
 
+    @property
+    def cut(self) -> bool:
+        """The chip (an expander on a bus) does not answer: levels cannot be read or set, outputs stay as they are."""
+        return self._cut
+
+    @cut.setter
+    def cut(self, cut: bool) -> None:
+        self._cut = cut
+        self._show_answering()
+
+    @property
+    def powered(self) -> bool:
+        """False: as ``cut``, since the chip has no supply."""
+        return self._powered
+
+    @powered.setter
+    def powered(self, powered: bool) -> None:
+        self._powered = powered
+        self._show_answering()
+
+    @property
+    def _isolated(self) -> bool:
+        return self._cut or not self._powered
+
+    def _show_answering(self) -> None:
+        """The last byte of the page tells whether the chip answers."""
+        with self._lock:
+            if self._page is not None:
+                self._page[len(self._lines)] = int(not self._isolated)
+
     # The electronics' side
 
-    def drive(self, name: str, level: bool | None) -> None:
-        """Put a level on a line; None lets go of it."""
+    def drive(self, name: str, level: bool | None, at: float | None = None) -> None:
+        """Put a level on a line; None lets go of it. ``at``: when that was, if not now."""
         with self._lock:
-            line = self._lines[self._index[name]]
+            line, now = self._lines[self._index[name]], self._clock() if at is None else at
             if line.driven == level:
                 return
             line.driven = level
             if self.noise > 0.0 and self._random.random() < self.noise:
                 for glitch in (True, False):
-                    self._see(self._index[name], line.electrical != glitch, self._clock())
-            self._see(self._index[name], line.electrical, self._clock())
+                    self._see(self._index[name], line.electrical != glitch, now)
+            self._see(self._index[name], line.electrical, now)
+
+    def refresh(self) -> None:
+        """Let pass what was held up while the chip did not answer."""
+        with self._lock:
+            if self._isolated:
+                return
+            for offset, line in enumerate(self._lines):
+                if line.pending is None and line.level != line.electrical:
+                    self._see(offset, line.electrical, self._clock())
 
     def output(self, name: str) -> bool | None:
         """Return what the chip puts on a line; None while it is an input."""
@@ -135,12 +175,6 @@ class SimGpioChip:
         """Return the consumer of a line; empty while it is free."""
         with self._lock:
             return self._lines[self._index[name]].consumer
-
-    def float_outputs(self) -> None:
-        """The chip was reset: every output lets go."""
-        with self._lock:
-            for line in self._lines:
-                line.out = None
 
     def settle(self) -> float | None:
         """Pass on levels that have been steady for long enough; return seconds until the next may be."""
@@ -163,7 +197,7 @@ class SimGpioChip:
 
     def _see(self, offset: int, level: bool, now: float) -> None:
         line = self._lines[offset]
-        if self.cut:
+        if self._isolated:
             return
         if line.debounce_s:
             line.pending = None if level == line.level else (level, now)
@@ -232,6 +266,8 @@ class SimGpioChip:
 
     def _request(self, client: socket.socket, offset: int, question: dict[str, Any]) -> tuple[dict[str, Any], int]:
         line = self._lines[offset]
+        if self._isolated:
+            return {"error": "does not answer (EIO); check the bus to the chip, and its supply"}, -1
         if line.owner is not None:
             return {"error": f"line {offset} ({line.name}): is in use by {line.consumer!r}; stop that program"}, -1
         line.owner, line.consumer, line.serial = client, str(question["consumer"]), 0
@@ -254,7 +290,7 @@ class SimGpioChip:
 
     def _set(self, offset: int, level: bool) -> None:
         line = self._lines[offset]
-        if not line.flags & OUT or self.cut:
+        if not line.flags & OUT or self._isolated:
             return
         line.out = line.level = level != bool(line.flags & uapi.FLAG_ACTIVE_LOW)
         self._show(offset)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import socket
 import struct
@@ -30,6 +31,12 @@ PILOT, PROXIMITY, TEMPERATURE = 0, 1, 2
 PROXIMITY_PULL_UP_OHM = 1000.0
 CODING_OHM = {13: 1500.0, 20: 680.0, 32: 220.0, 63: 100.0, 70: 100.0, -1: 0.0}
 OPEN_OHM = 1e9
+NTC_OHM, NTC_BETA = 10_000.0, 3950.0
+
+
+def ntc_ohm(value_c: float) -> float:
+    """Resistance of the temperature sensor at that temperature."""
+    return NTC_OHM * math.exp(NTC_BETA * (1.0 / (value_c + 273.15) - 1.0 / 298.15))
 
 
 class FakePwm:
@@ -39,18 +46,25 @@ class FakePwm:
         self.chip = folder / "pwmchip0"
         self.duty_pct = 0.0
         """What the output does: 0 steady low, 100 steady high. Before it is enabled it is low."""
-        self.chip.mkdir(parents=True, exist_ok=True)
+        self._exported = exported
+
+    def make(self) -> None:
+        """Make the files, as a kernel does that has just found the chip. Nothing happens when they are there."""
+        if self.chip.is_dir():
+            return
+        self.chip.mkdir(parents=True)
         (self.chip / "npwm").write_text("1\n")
         (self.chip / "export").write_text("")
-        if exported:
+        if self._exported:
             self._export()
 
     def look(self) -> float:
         """Read the files; return the duty cycle in percent. A file that is just being written changes nothing."""
         output = self.chip / "pwm0"
         if not output.is_dir():
-            if (self.chip / "export").read_text().strip() == "0":
-                self._export()
+            with contextlib.suppress(OSError):
+                if (self.chip / "export").read_text().strip() == "0":
+                    self._export()
             return self.duty_pct
         with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
             enabled = int((output / "enable").read_text()) == 1
@@ -73,8 +87,9 @@ class FakePwm:
 class PilotFrontEnd:
     """Output stage, divider and MCP3208. Implements ``LabPort`` (the SPI bus).
 
-    ``look`` follows the PWM; ``sense`` tells what hangs on the pilot. Faults: ``stuck`` (the converter's data line
-    is stuck high: no zero bit), ``cut`` (it answers nothing), ``noise`` (share of wild samples).
+    ``changed`` is called, in the server's thread, when the duty cycle is seen to be another. ``look`` follows the PWM;
+    ``sense`` tells what hangs on the pilot. Faults: ``stuck`` (the converter's data line is stuck high: no zero bit),
+    ``cut`` (it answers nothing), ``noise`` (share of wild samples).
     """
 
     def __init__(
@@ -83,15 +98,17 @@ class PilotFrontEnd:
         seed: int = 1,
         clock: Callable[[], float] = time.monotonic,
         exported: bool = True,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.pwm = FakePwm(folder, exported)
         self.path = folder / "adc"
         self.noise = 0.0
         self.cut = False
         self.stuck = False
+        self.powered = True
         self.bursts = 0
         self._clock = clock
+        self._changed = changed
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         self._peaks = (0.0, 0.0)
@@ -104,6 +121,7 @@ class PilotFrontEnd:
         return self._server.is_open
 
     def open(self, loop: asyncio.AbstractEventLoop | None = None) -> None:  # noqa: ARG002 (part of LabPort)
+        self.pwm.make()
         self._server.open()
 
     def close(self) -> None:
@@ -126,19 +144,23 @@ class PilotFrontEnd:
     # The bus, in the server's thread
 
     def packet(self, client: socket.socket, data: bytes) -> None:
-        if self.cut or len(data) < HEAD.size:
+        if self.cut or not self.powered or len(data) < HEAD.size:
             return
         speed_hz, count, size = HEAD.unpack_from(data)
         answer = bytearray()
         with self._lock:
             self.bursts += 1
+            before = self.pwm.duty_pct
             began, duty = self._clock(), self.pwm.look() / 100.0
+            moved = self.pwm.duty_pct != before
             for number in range(count):
                 question = data[HEAD.size + number * size :][:size]
                 at = began + number * size * 8 / max(speed_hz, 1)
                 answer += self._convert(question, at, duty)
         with contextlib.suppress(OSError):
             client.send(bytes(answer), socket.MSG_DONTWAIT)
+        if moved:
+            self._changed()
 
     def gone(self, client: socket.socket) -> None:
         """Nothing is kept per client."""

@@ -242,6 +242,7 @@ BOARDS: dict[str, str] = {
     "can-board": "simulators.can.board_kind:CAN_BOARD",
     "canopen-io": "simulators.can.io_kind:CANOPEN_IO",
     "openevse": "simulators.openevse.kind:OPENEVSE",
+    "gpio": "simulators.gpio.board_kind:GPIO",
     "yeti": "simulators.boards.mcu_kinds:YETI",
     "tida": "simulators.boards.mcu_kinds:TIDA",
     "simple-evse": "simulators.controllers.kinds:SIMPLE_EVSE",
@@ -257,6 +258,7 @@ METERS: dict[str, str] = {
     "can-meter": "simulators.can.meter:CAN_METER",
     "eastron": "simulators.meters.modbus_kinds:EASTRON",
     "modbus": "simulators.meters.modbus_kinds:MODBUS",
+    "s0": "simulators.gpio.s0_kind:S0",
     "modbus-tcp": "simulators.meters.modbus_kinds:MODBUS_TCP",
 }
 READERS: dict[str, str] = {
@@ -264,6 +266,7 @@ READERS: dict[str, str] = {
     "ascii": "simulators.readers.serial_kinds:ASCII",
     "hid": "simulators.readers.serial_kinds:HID",
     "rdm6300": "simulators.readers.serial_kinds:RDM6300",
+    "wiegand": "simulators.gpio.wiegand_kind:WIEGAND",
 }
 
 

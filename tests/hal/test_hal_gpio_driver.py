@@ -177,6 +177,26 @@ def test_a_chip_that_goes_and_comes_back_finds_the_coil_at_rest(bench: Bench) ->
     bench.shows("K1", True)
 
 
+def test_a_chip_that_does_not_answer_makes_readings_old(bench: Bench) -> None:
+    device = bench.device(contactors=ContactorOptions(bench.line("K1"), feedback=bench.line("K1_NC")))
+    unit = device.unit("u")
+    unit.set_contactor(True, bench.now)
+    bench.shows("K1", True)
+    bench.chip.drive("K1_NC", True)
+    bench.turn(0.2)
+    bench.chip.cut = True
+    bench.chip.drive("K1_NC", False)
+    bench.turn(3.0)
+    assert bench.now - unit.contactor().at > 2.5
+    assert "does not answer" in device.health(bench.now).detail
+    bench.chip.cut = False
+    bench.chip.refresh()
+    bench.turn(1.2)
+    assert unit.contactor().closed is False
+    assert bench.chip.output("K1") is False
+    assert device.health(bench.now).ok
+
+
 def test_closing_the_device_opens(bench: Bench) -> None:
     device = bench.device(contactors=ContactorOptions(bench.line("K1")))
     device.unit("u").set_contactor(True, bench.now)

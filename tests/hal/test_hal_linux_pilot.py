@@ -21,7 +21,7 @@ from hal.drivers.linux_pilot.pwm import PwmAbsentError, SysfsPwm
 from hal.drivers.linux_pilot.sensors import Sensor, cable_of, resistance_ohm, temperature_c
 from hal.ports import DeviceError
 from hal.values import Cable
-from simulators.gpio.front_end import PilotFrontEnd
+from simulators.gpio.front_end import FakePwm, PilotFrontEnd
 from simulators.vehicle.circuit import Load, peaks_v
 
 PATIENCE_S = 5.0
@@ -134,12 +134,18 @@ def test_any_share_is_a_temperature_or_a_broken_sensor(share: float, sensor: Sen
 # PWM in sysfs
 
 
+def _chip(folder: Path) -> Path:
+    pwm = FakePwm(folder)
+    pwm.make()
+    return pwm.chip
+
+
 def _file(chip: Path, name: str) -> str:
     return (chip / "pwm0" / name).read_text().strip()
 
 
 def test_the_output_is_begun_in_the_kernels_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chip = PilotFrontEnd(tmp_path).pwm.chip
+    chip = _chip(tmp_path)
     (chip / "pwm0" / "duty_cycle").write_text("700000\n")
     writes: list[tuple[str, str]] = []
     from hal.drivers.linux_pilot import pwm as module
@@ -166,8 +172,9 @@ def test_the_output_is_begun_in_the_kernels_order(tmp_path: Path, monkeypatch: p
 
 
 def test_an_output_is_exported_first(tmp_path: Path) -> None:
-    front = PilotFrontEnd(tmp_path, exported=False)
-    pwm = SysfsPwm(f"{front.pwm.chip.parent}/pwmchip*:0", inverted=False)
+    front = FakePwm(tmp_path, exported=False)
+    front.make()
+    pwm = SysfsPwm(f"{front.chip.parent}/pwmchip*:0", inverted=False)
     with pytest.raises(PwmAbsentError, match="udev rule"):
         pwm.open()
     front.look()
@@ -197,7 +204,7 @@ def _driven_by(chip: Path, name: str) -> None:
     ],
 )
 def test_what_can_never_be_a_pilot_is_refused(tmp_path: Path, spoil: Callable[[Path], Any], reason: str) -> None:
-    chip = PilotFrontEnd(tmp_path).pwm.chip
+    chip = _chip(tmp_path)
     spoil(chip)
     with pytest.raises(DeviceError, match=reason):
         LinuxPilot("cp", LinuxPilotOptions(f"{chip.parent}/pwmchip*:0", "sim:/nowhere")).start(0.0)
@@ -206,7 +213,7 @@ def test_what_can_never_be_a_pilot_is_refused(tmp_path: Path, spoil: Callable[[P
 def test_a_period_that_the_hardware_rounds_away_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hal.drivers.linux_pilot import pwm as module
 
-    chip = PilotFrontEnd(tmp_path).pwm.chip
+    chip = _chip(tmp_path)
     real = module._read
     monkeypatch.setattr(module, "_read", lambda path: "1024000" if path.name == "period" else real(path))
     with pytest.raises(DeviceError, match="makes a period of 1024000 ns"):
@@ -409,7 +416,7 @@ class SlowSpi:
 
 
 def test_a_bus_that_is_too_slow_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chip = PilotFrontEnd(tmp_path).pwm.chip
+    chip = _chip(tmp_path)
     monkeypatch.setattr(driver_module, "open_spi", lambda path, speed: SlowSpi())
     with pytest.raises(DeviceError, match="too far apart for a pilot"):
         LinuxPilot("cp", LinuxPilotOptions(f"{chip}:0", "/dev/spidev0.0")).start(0.0)
