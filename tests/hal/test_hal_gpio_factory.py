@@ -16,6 +16,7 @@ from gpiozero.exc import GPIOPinInUse, PinInvalidPin, PinPWMUnsupported, PinSetI
 
 from hal.gpio.factory import ChipFactory
 from simulators.gpio.chip import SimGpioChip
+from simulators.gpio.front_end import PilotFrontEnd
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 5.0
@@ -110,6 +111,23 @@ def test_what_is_refused_and_why(chips: tuple[SimGpioChip, SimGpioChip], factory
     with pytest.raises(PinSetInput):
         door.pin.state = 1
     door.close()
+
+
+def test_an_spi_converter_on_any_board(tmp_path: Path, factory: ChipFactory) -> None:
+    front = PilotFrontEnd(tmp_path / "front")
+    front.open()
+    factory.spi_path = lambda port, device: f"sim:{front.path}"  # type: ignore[method-assign]
+    front.sense(12.0, 12.0, cable_a=13, temperature_ohm=10_000.0)
+    proximity = gpiozero.MCP3208(channel=1, pin_factory=factory)
+    temperature = gpiozero.MCP3208(channel=2, pin_factory=factory)
+    assert proximity.value == pytest.approx(0.6, abs=0.001)
+    assert temperature.value == pytest.approx(0.5, abs=0.001)
+    proximity.close()
+    assert temperature.value == pytest.approx(0.5, abs=0.001)
+    temperature.close()
+    front.close()
+    with pytest.raises(SPIBadArgs, match="is not there"):
+        gpiozero.MCP3208(channel=1, pin_factory=factory)
 
 
 @pytest.mark.process

@@ -316,6 +316,23 @@ def test_a_vehicle_that_leaves_c_is_seen_within_four_bursts(rig: Rig) -> None:
     assert rig.now - began <= 0.05
 
 
+def test_it_looks_seldom_only_while_nobody_is_there(rig: Rig) -> None:
+    def bursts_per_second() -> int:
+        before, end = rig.front.bursts, rig.now + 1.0
+        while rig.now < end:
+            rig.turn(1)
+        return rig.front.bursts - before
+
+    rig.device.start(rig.now)
+    rig.turn()
+    rig.offer(100.0, Load())
+    assert bursts_per_second() <= 26
+    rig.front.sense(*peaks_v(100.0, B))
+    rig.turn(4)
+    assert rig.volts()[0] == pytest.approx(9.0, abs=0.4)
+    assert bursts_per_second() >= 45
+
+
 def test_plug_and_temperature_come_along(rig: Rig) -> None:
     rig.device.start(rig.now)
     for cable_a, cable in ((0, Cable.NONE), (20, Cable.A20), (63, Cable.A63), (-1, Cable.FAULT)):

@@ -1,8 +1,9 @@
 """The pilot device: one PWM output, one converter, one unit named ''.
 
-Timing. The PWM runs by itself; setting it is one write. Every ``INTERVAL_S`` one burst of conversions is taken in one
-SPI call, which lasts as long as the bits take (``burst_ms``, 2 ms at most). Three bursts make a reading, so a vehicle
-that leaves state C is seen within 30 ms; control wants it twice and opens within the 100 ms of IEC 61851-1 Table A.6.
+Timing. The PWM runs by itself; setting it is one write. Every ``INTERVAL_S`` (idle: ``IDLE_INTERVAL_S``) one burst of
+conversions is taken in one SPI call, which lasts as long as the bits take (``burst_ms``, 2 ms at most). Three bursts
+make a reading, so a vehicle that leaves state C is seen within 30 ms; control opens within the 100 ms of IEC 61851-1
+Table A.6.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from hal.registry import Driver
 from hal.values import Health
 
 INTERVAL_S = 0.01
+IDLE_INTERVAL_S = 0.04
+"""While nobody is plugged in, or state F is shown: nothing then opens or must open by the pilot."""
 REOPEN_S = 1.0
 SILENT_S = 0.2
 """A burst that has no answer by then is given up and another is asked for."""
@@ -90,7 +93,7 @@ class LinuxPilot:
         if self._heard_at is not None and now - self._heard_at >= LOST_S and self._unit.sighted:
             self._unit.blind()
         if self._asked is None and now >= self._next_burst:
-            self._next_burst = now + INTERVAL_S
+            self._next_burst = now + (IDLE_INTERVAL_S if self._unit.idle else INTERVAL_S)
             self._ask(self._spi, now)
         return max(self._next_burst, now + INTERVAL_S / 2)
 

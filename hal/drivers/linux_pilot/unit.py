@@ -12,6 +12,8 @@ from hal.values import PILOT_F_PCT, PILOT_X1_PCT, PilotReading, ProximityReading
 
 PAIRS = 3
 """Pairs of peaks per reading."""
+NOBODY_V = 10.5
+"""Above this a pair of peaks belongs to state A, with room for a vehicle that is just being plugged in."""
 
 
 class PilotUnit:
@@ -27,6 +29,7 @@ class PilotUnit:
         self.duty_pct = PILOT_F_PCT
         self.sighted = False
         """Bursts come in: only then may a current be offered."""
+        self._last_high_v = 0.0
 
     def set_pilot(self, duty_pct: float, now: float) -> None:  # noqa: ARG002 (part of the port)
         """Values outside 0 … 100 % are no duty cycle and become F. No PWM while the pilot cannot be seen."""
@@ -44,6 +47,11 @@ class PilotUnit:
         if steady or was_steady:
             self._filter.clear()  # pairs of another waveform must not be mixed with these
         self.duty_pct = duty_pct
+
+    @property
+    def idle(self) -> bool:
+        """The last look showed nobody plugged in, or there is nothing to look at."""
+        return self.sighted and (self.duty_pct == PILOT_F_PCT or self._last_high_v >= NOBODY_V)
 
     def pilot(self) -> PilotReading | None:
         return self._reading
@@ -64,6 +72,7 @@ class PilotUnit:
         pair = peaks_of(volts, duty_pct, interval_us)
         if pair is not None and duty_pct == self.duty_pct:
             self.sighted = True
+            self._last_high_v = pair.high_v
             reading = self._filter.add(pair)
             if reading is not None:
                 self._reading = PilotReading(at, None, round(reading.high_v, 3), round(reading.low_v, 3))
