@@ -57,10 +57,17 @@ def configuration(assembly: Assembly) -> dict[str, Any]:
     return data
 
 
+class _WrittenOut(yaml.SafeDumper):
+    """Writes out again what two devices have in common: the agent takes no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (whatever it is)
+        return True
+
+
 def write_configuration(settings: LabSettings, data: dict[str, Any]) -> None:
     """Write ``config.yaml`` for the agent."""
     head = "# Written by evse-sim lab: the agent's configuration for this simulated hardware.\n"
-    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
+    text = yaml.dump(data, Dumper=_WrittenOut, sort_keys=False, allow_unicode=True, width=110)
     settings.config_path.write_text(head + text, encoding="utf-8")
 
 
