@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hal import ports, registry
+from hal.drivers.gpio import pins as pins_module
 from hal.drivers.gpio.contactor import ContactorOptions
 from hal.drivers.gpio.driver import GpioDevice, GpioOptions
 from hal.drivers.gpio.lights import LedOptions, RingOptions
@@ -209,6 +210,25 @@ def test_closing_the_device_opens(bench: Bench) -> None:
     assert bench.chip.output("K1") is False
     assert device.fileno() is None
     assert not device.health(bench.now).ok
+
+
+def test_lines_that_are_not_there_are_looked_for_one_per_call(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = bench.device(
+        contactors=ContactorOptions(bench.line("K1"), bench.line("K1_NC"), "", bench.line("K2"), bench.line("K2_NC"))
+    )
+    looked: list[object] = []
+    find = pins_module.find
+    monkeypatch.setattr(pins_module, "find", lambda address: (looked.append(address), find(address))[1])
+    bench.chip.close()
+    bench.turn(0.2)
+    for _ in range(200):
+        looked.clear()
+        bench.now += 0.01
+        device.on_timer(bench.now)
+        assert len(looked) <= 1
+    bench.chip.open()
+    bench.turn(1.2)
+    assert device.health(bench.now).ok
 
 
 def test_a_line_that_another_has_is_named_with_its_owner(bench: Bench) -> None:

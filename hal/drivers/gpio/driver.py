@@ -158,7 +158,7 @@ class GpioDevice:
         except DeviceError as error:
             self.close()
             raise DeviceError(f"{self.name}: {error}") from None
-        self._open(now)
+        self._open(now, start=True)
 
     def fileno(self) -> int | None:
         return None if self._watch is None or not self._watch.pins else self._watch.poll.fileno()
@@ -211,10 +211,13 @@ class GpioDevice:
     def _pins(self) -> list[tuple[Unit, Pin]]:
         return [(unit, pin) for unit in self._units.values() for pin in unit.pins]
 
-    def _open(self, now: float) -> None:
+    def _open(self, now: float, *, start: bool = False) -> None:
         assert self._watch is not None
         for unit, pin in self._pins():
+            due = now >= pin.next_open_at
             if not pin.open(now):
+                if due and not start:
+                    return  # looking for what is not there takes time: one line per call
                 continue
             self._heard_at = now
             fd = pin.fileno()
