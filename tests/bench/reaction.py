@@ -158,8 +158,8 @@ def _figures(result: dict[str, Any], late_ms: list[float], row: Row, note: str) 
         yield Figure(f"{name}_p50_ms", percentile(ms, 50), len(ms), note=note)
         yield Figure(f"{name}_p99_ms", p99, len(ms))
         budgets = (P999_BUDGET_MS, MAX_BUDGET_MS) if row.promised else (None, None)
-        yield Figure(f"{name}_p999_ms", p999, len(ms), budgets[0], _beside(bare_ms, pipe_ms, 99.9))
-        yield Figure(f"{name}_max_ms", max(ms), len(ms), budgets[1], _beside(bare_ms, pipe_ms, 100))
+        yield Figure(f"{name}_p999_ms", p999, len(ms), budgets[0], beside_bare(bare_ms, pipe_ms, 99.9))
+        yield Figure(f"{name}_max_ms", max(ms), len(ms), budgets[1], beside_bare(bare_ms, pipe_ms, 100))
         yield Figure(f"{name}_p99_to_bare_ratio", ratio(p99, percentile(bare_ms, 99)), len(ms))
         yield Figure(f"{name}_p999_to_bare_ratio", ratio(p999, percentile(bare_ms, 99.9)), len(ms))
     unanswered = sum(count for kind, count in result["unanswered"].items() if kind not in (BARE, BARE_PIPE))
@@ -181,7 +181,7 @@ def _figures(result: dict[str, Any], late_ms: list[float], row: Row, note: str) 
     yield Figure(f"bare_{row.name}_tick_late_max_ms", max(late_ms, default=float("nan")), len(late_ms))
 
 
-def _beside(bare_ms: list[float], pipe_ms: list[float], pct: float) -> str:
+def beside_bare(bare_ms: list[float], pipe_ms: list[float], pct: float) -> str:
     """What the same figure is for loops that do nothing: how much of it the machine alone explains."""
     bare, pipe = number(percentile(bare_ms, pct)), number(percentile(pipe_ms, pct))
     return f"bare loop beside it {bare} ms, without a tty {pipe} ms"
