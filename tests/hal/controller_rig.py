@@ -39,7 +39,7 @@ class Rig:
         entry |= {"model": ModelName(entry["model"]), "poll_interval_s": 0.05, **options}
         self.options = ModbusControllerOptions(**entry)
         self.device = self.make()
-        self.unit = self.device.unit("")
+        self.unit = self.device.unit(self.options.controllers[0].name)
         self.started = False
         self.slowest_s = 0.0
         """The longest that any callback took."""

@@ -29,6 +29,8 @@ SOME = ["simple-evse", "abl-emh1", "bender-cc612"]
 MakeRig = Callable[..., Rig]
 TURN_S = 0.1
 """For the box to notice what the vehicle does, and a busy machine."""
+SLACK_S = 2.0
+"""For a busy machine."""
 CALLBACK_BUDGET_S = 0.05
 """Far above what is needed, far below any blocking call."""
 
@@ -469,3 +471,24 @@ def test_an_absent_node_is_no_error_and_is_found_when_it_comes(rig: MakeRig) -> 
     it.verified()
     it.high_v = C_V
     it.until(lambda: (pilot := it.unit.pilot()) is not None and pilot.state is PilotState.C)
+
+
+# ---- several on one line
+
+
+def test_a_dead_neighbour_on_the_line_delays_nobody_for_long(rig: MakeRig) -> None:
+    pair = (ControllerOptions(1, "left"), ControllerOptions(2, "right"))
+    it = rig("simple-evse", controllers=pair)
+    it.start()
+    it.charge()
+    assert "'right' (address 2): does not answer" in it.detail
+    assert "'left'" not in it.detail
+    for _ in range(5):
+        it.command(PILOT_X1_PCT)
+        began = time.monotonic()
+        it.until(lambda: not it.peer.box.offering)
+        assert time.monotonic() - began < DRIVER.opens_within_s + SLACK_S
+        it.command(26.67, closed=True)
+        it.until(lambda: it.peer.box.offering)
+    with pytest.raises(KeyError, match="left"):
+        it.device.unit("")

@@ -71,6 +71,8 @@ class _Held:
     """Acknowledged then, and not yet read back since; None: confirmed by reading."""
     clamped: int | None = None
     """The lower value that the device made of a limit."""
+    seen: bool = False
+    """It has been read back as it was written."""
     writes: int = 0
     """In a row without the device showing what it was told."""
 
@@ -382,30 +384,38 @@ class ControllerUnit(Follower):
             elif self._agrees(setting, held, read, now):
                 continue
             else:
-                if held.written_at is None:
+                if held.written_at is None or held.seen:
                     changed.append(setting.place)
                 self._held[setting.place] = _Held(read & setting.mask, held.written_at, writes=held.writes)
         return changed
 
     def _agrees(self, setting: Setting, held: _Held, read: int, now: float) -> bool:
+        settling = held.written_at is not None and now - held.written_at < self.model.settle_s
         if not (read ^ held.value) & setting.mask:
-            held.written_at, held.writes = None, 0
+            held.seen = True
+            if not settling:
+                held.written_at, held.writes = None, 0
             return True
-        if held.written_at is not None and now - held.written_at < self.model.settle_s:
-            return True  # not yet to be judged
         lower = setting.limit and read & setting.mask < held.value
+        if settling and (lower or not held.seen):
+            return True  # not yet to be judged: it may still show the old value, or not yet what it makes of the new
         if lower and held.written_at is not None:
             held.clamped, held.written_at, held.writes = read & setting.mask, None, 0
         return lower and read & setting.mask == held.clamped
 
     def _changed_by_itself(self, now: float) -> bool:
-        """Begin anew when what was enabled is no longer what we set. What is not enabled is simply written again."""
+        """Begin anew when what was enabled is not what we set. What is not enabled is simply written again."""
         changed = self._compare(now)
-        if not changed or not self.wish.enabled:
+        if not self.wish.enabled:
             return False
-        registers = ", ".join(str(place[1]) for place in changed)
-        self.count_reset(f"register {registers} changed by itself: a restart, or another master")
-        self.trouble = f"{self.label}: register {registers} changed by itself; look for another master"
+        why = self._stubbornness()
+        if changed:
+            registers = ", ".join(str(place[1]) for place in changed)
+            why = f"register {registers} changed by itself; look for another master"
+        if not why:
+            return False
+        self.count_reset(why)
+        self.trouble = f"{self.label}: {why}"
         self.start_over(now)
         return True
 
