@@ -51,6 +51,8 @@ class Bench:
         """What left for a command to close and for no command to open."""
         self.never_closes = False
         """The contacts were commanded to close once, and did not: no use in waiting for it again."""
+        self.took_to_open_s = 0.0
+        """From the command to open until the contacts were open, as the check "opens" saw it."""
         self._of_itself = False
         """The counterpart energised before the driver was started, as one does that has a will of its own."""
         self._wires = wires

@@ -24,8 +24,8 @@ REPEATS_MORE = 10
 QUIET_S = 0.5
 LOADED_S = 0.1
 """What a busy machine may add to the way from command to wire, and back to the counterpart's account."""
-POLLED_S = 3.0
-"""So long a driver that polls is listened to, to know its polls."""
+LATER_S = 0.5
+"""Opening may take so much longer one time than another."""
 IN_FLIGHT_S = 0.3
 """What was on its way when the line was cut may still be understood."""
 NOISE = 2000
@@ -146,7 +146,7 @@ def opens(bench: Bench) -> Finding:
     troubles: list[str] = []
     session.settle_wire()
     session.wire.said.clear()
-    session.run(POLLED_S)  # the contacts held closed: what is said now is no command to open
+    session.run(bench.subject.patience.polls_s)  # the contacts held closed: what is said now is no command to open
     session.settle_wire()
     usual = {bare(said.data) for said in session.wire.said}
     session.wire.said.clear()
@@ -160,7 +160,7 @@ def opens(bench: Bench) -> Finding:
     opened = session.run(promised_s + LOADED_S, is_open)
     session.hold = bench.safe
     opened = opened or session.run(bench.subject.patience.settle_s, is_open)
-    opened_s = time.monotonic() - begun
+    opened_s = bench.took_to_open_s = time.monotonic() - begun
     news = [said.at - begun for said in session.wire.said if bare(said.data) not in usual]
     left_s = news[0] if news and news[0] <= promised_s + LOADED_S else None
     measured: dict[str, float | str] = {"promised s": promised_s}
@@ -188,11 +188,11 @@ def restart(bench: Bench) -> Finding:
     else:
         session.command([("reset_board", ())])
     troubles = _comes_back(bench, session, begun)
-    return _finding("restart", troubles, **{"contacts before": _word(closed)})
+    return _finding("restart", troubles, **_before(bench, closed))
 
 
-def _word(closed: bool) -> str:
-    return "closed" if closed else "open"
+def _before(bench: Bench, closed: bool) -> dict[str, float | str]:
+    return {"contacts before": "closed" if closed else "open"} if bench.energises else {}
 
 
 def _comes_back(bench: Bench, session: Session, begun: float) -> list[str]:
@@ -260,7 +260,7 @@ def unplug(bench: Bench) -> Finding:
     session.wire.plug_in()
     back = session.now()
     troubles += _comes_back(bench, session, back)
-    measured: dict[str, float | str] = {"told after s": round(told_s, 2), "contacts before": _word(closed)}
+    measured: dict[str, float | str] = {"told after s": round(told_s, 2), **_before(bench, closed)}
     return _finding("unplug", troubles, **measured)
 
 
@@ -334,7 +334,8 @@ def close(bench: Bench) -> Finding:
     elif closed:
         evidence = "the contacts open"
         begun = time.monotonic()
-        limit_s = bench.subject.driver.opens_within_s + LOADED_S + bench.subject.patience.watch_s
+        # No longer than a command to open took, or a counterpart's own time-out would pass for close()'s word.
+        limit_s = max(bench.subject.driver.opens_within_s + LOADED_S, bench.took_to_open_s) + LATER_S
         while bench.is_closed(session)() and time.monotonic() - begun < limit_s:
             session.wire.pump()
         if bench.is_closed(session)():

@@ -47,6 +47,8 @@ class Patience:
     """To become well: at the start, after garbage, a restart, a replug."""
     watch_s: float = 1.0
     """How long it is watched for what it must not do."""
+    polls_s: float = 3.0
+    """So long a driver that polls is listened to, to know its polls from a command."""
     silence_s: float = 15.0
     """Within so long a silence health must tell. Passes in the driver's time only, not in ours."""
 

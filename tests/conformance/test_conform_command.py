@@ -21,6 +21,7 @@ from hal.conformance.peer_process import ProcessPeer
 
 HERE = Path(__file__).parent
 NEEDS_CLOSING = {"opens"}
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,6 @@ def config(board: ProcessPeer, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.process
 def test_by_default_nothing_is_ever_closed(board: ProcessPeer, config: Path) -> None:
     board.ask(True)  # a vehicle that would have it closed
     command = [sys.executable, "-m", "agent.cli", "test-driver", "--config", str(config), "--json"]
@@ -65,7 +65,6 @@ def test_by_default_nothing_is_ever_closed(board: ProcessPeer, config: Path) -> 
     assert "testing board1 (mcu-board)" in said
 
 
-@pytest.mark.process
 def test_a_person_may_consent_but_a_board_with_its_own_logic_does_not_close_on_nobody(
     board: ProcessPeer, config: Path
 ) -> None:
@@ -77,7 +76,6 @@ def test_a_person_may_consent_but_a_board_with_its_own_logic_does_not_close_on_n
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 
-@pytest.mark.process
 def test_a_vehicle_forbids_closing_whatever_was_typed(board: ProcessPeer, config: Path) -> None:
     board.ask(True)
     command = [sys.executable, "-m", "agent.cli", "test-driver", "--config", str(config), "--with-contactor"]

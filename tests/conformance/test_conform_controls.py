@@ -21,7 +21,7 @@ from hal.registry import Driver
 from hal.values import ContactorReading, Health, PilotReading, PilotState
 
 HERE = Path(__file__).parent
-QUICK = Patience(settle_s=4.0, watch_s=0.4, silence_s=5.0)
+QUICK = Patience(settle_s=4.0, watch_s=0.4, polls_s=0.5, silence_s=5.0)
 FOREVER_S = 1e9
 
 

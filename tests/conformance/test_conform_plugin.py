@@ -106,3 +106,11 @@ def test_the_plug_in_loads_little() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == {"hal", "hal.conformance", "hal.conformance.findings", "hal.conformance.plugin"}
+
+
+def test_nothing_that_control_loads_imports_the_kit() -> None:
+    root = HERE.parents[1]
+    places = [*(root / "hal").rglob("*.py"), *(root / "agent" / "control").rglob("*.py")]
+    outside = [path for path in places if "conformance" not in path.parts]
+    assert len(outside) > 50
+    assert [path for path in outside if "hal.conformance" in path.read_text(encoding="utf-8")] == []
