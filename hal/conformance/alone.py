@@ -101,7 +101,10 @@ def before_start(bench: Bench) -> Finding:
             troubles.append("it is open before start")
         if session.health().ok:
             troubles.append("health is good before start")
-        session.command([*bench.safe, *bench.closing, *contract.lesson(contract.ODD, bench.kinds)])
+        session.command(bench.safe)
+        # On a real node that nobody stands in front of, a driver that is not deaf before its start would obey.
+        if bench.subject.peer is not None or Trick.ISOLATE in session.wire.tricks:
+            session.command([*bench.closing, *contract.lesson(contract.ODD, bench.kinds)])
         if any(session.read().values()) or session.events:
             troubles.append("it has readings before start")
         session.settle_wire()

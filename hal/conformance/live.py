@@ -355,7 +355,7 @@ def _after_close(bench: Bench, session: Session) -> list[str]:
     if session.health().ok:
         troubles.append("health is good after close()")
     begin = len(session.wire.said)
-    session.command([*bench.safe, *(bench.closing if bench.subject.may_close else [])])
+    session.command([*bench.safe, *(bench.closing if bench.subject.peer is not None else [])])
     session.on_readable()
     now = session.now()
     session.skip(5.0)
