@@ -21,6 +21,8 @@ from hal.registry import Driver
 from hal.values import Health
 
 INTERVAL_S = 0.01
+NEWS_INTERVAL_S = 0.002
+"""When the level has moved: the reading follows within two or three bursts."""
 IDLE_INTERVAL_S = 0.04
 """While nobody is plugged in, or state F is shown: nothing then opens or must open by the pilot."""
 REOPEN_S = 1.0
@@ -95,7 +97,7 @@ class LinuxPilot:
         if self._asked is None and now >= self._next_burst:
             self._next_burst = now + (IDLE_INTERVAL_S if self._unit.idle else INTERVAL_S)
             self._ask(self._spi, now)
-        return max(self._next_burst, now + INTERVAL_S / 2)
+        return max(self._next_burst, now + NEWS_INTERVAL_S)
 
     def close(self) -> None:
         self._closed = True
@@ -192,6 +194,8 @@ class LinuxPilot:
             for channel, first in zip(self._channels, range(self._pilot_samples, len(good), EXTRA_SAMPLES), strict=True)
         }
         self._unit.take(good[: self._pilot_samples], extra, self._interval_us, duty_pct, at)
+        if self._unit.restless:
+            self._next_burst = min(self._next_burst, at + NEWS_INTERVAL_S)
 
     def _lose(self, reason: str) -> None:
         spi, self._spi = self._spi, None

@@ -12,6 +12,8 @@ from hal.values import PILOT_F_PCT, PILOT_X1_PCT, PilotReading, ProximityReading
 
 PAIRS = 3
 """Pairs of peaks per reading."""
+MOVED_V = 1.0
+"""A pair this far from the reading may be the vehicle's news: the next looks, ``PAIRS`` at most, come at once."""
 NOBODY_V = 10.5
 """Above this a pair of peaks belongs to state A, with room for a vehicle that is just being plugged in."""
 
@@ -30,6 +32,8 @@ class PilotUnit:
         self.sighted = False
         """Bursts come in: only then may a current be offered."""
         self._last_high_v = 0.0
+        self._news = 0
+        """Pairs in a row that were far from the reading."""
 
     def set_pilot(self, duty_pct: float, now: float) -> None:  # noqa: ARG002 (part of the port)
         """Values outside 0 … 100 % are no duty cycle and become F. No PWM while the pilot cannot be seen."""
@@ -53,6 +57,11 @@ class PilotUnit:
         """The last look showed nobody plugged in, or there is nothing to look at."""
         return self.sighted and (self.duty_pct == PILOT_F_PCT or self._last_high_v >= NOBODY_V)
 
+    @property
+    def restless(self) -> bool:
+        """The level has moved, and the reading has not followed yet."""
+        return 0 < self._news <= PAIRS
+
     def pilot(self) -> PilotReading | None:
         return self._reading
 
@@ -73,6 +82,9 @@ class PilotUnit:
         if pair is not None and duty_pct == self.duty_pct:
             self.sighted = True
             self._last_high_v = pair.high_v
+            known = self._reading
+            far = known is not None and known.high_v is not None and abs(pair.high_v - known.high_v) > MOVED_V
+            self._news = self._news + 1 if far else 0
             reading = self._filter.add(pair)
             if reading is not None:
                 self._reading = PilotReading(at, None, round(reading.high_v, 3), round(reading.low_v, 3))
