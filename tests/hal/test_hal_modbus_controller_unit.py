@@ -186,6 +186,23 @@ def test_a_box_that_lowers_the_limit_by_itself_is_left_alone(name: ModelName) ->
     assert not unit.wish.enabled
 
 
+@every_model
+@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.7, 5.0])
+def test_a_restart_at_any_moment_of_a_charge_takes_the_permission_away(name: ModelName, after_s: float) -> None:
+    unit, box = make(name), Box(name)
+    now = run(unit, box, 0.0, 3.0)
+    unit.set_pilot(26.67, now)
+    now = run(unit, box, now, 3 * STEP_S + after_s)
+    assert any(enables(name, request) for request in box.writes)
+    fresh = Box(name)
+    fresh.words[3][0x12] = 0x1000 | 1000
+    if name is N.HEIDELBERG:
+        fresh.words[3] |= {261: 0}
+    now = run(unit, fresh, now, MODELS[name].settle_s + 3 * POLL_S)
+    assert not unit.wish.enabled
+    assert not any(enables(name, request) for request in fresh.writes)
+
+
 OUTCOMES = st.one_of(
     st.just("obey"),
     st.builds(Unanswered, st.booleans()),

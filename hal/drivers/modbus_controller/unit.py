@@ -17,13 +17,12 @@ from hal.drivers.following import Follower
 from hal.drivers.metering import EnergyCheck, energy_wh
 from hal.drivers.modbus.master import Outcome, Unanswered
 from hal.drivers.modbus.pdu import Answered, Read, Refused, Request
+from hal.drivers.modbus_controller.memory import Memory
 from hal.drivers.modbus_controller.model import (
     Identity,
     Model,
     Order,
-    Place,
     Preparation,
-    Registers,
     Seen,
     Setting,
     UnreadableError,
@@ -35,13 +34,11 @@ LOST_AFTER_S = 3.0
 SEARCH_INTERVAL_S = 1.0
 """How often a controller that is not there is looked for."""
 MEASURE_INTERVAL_S = 1.0
-MOMENTARY_S = 2.0
-"""A command register is written again after so long, while what it asks for is still wanted."""
 STOP_GRACE_S = 3.0
 """After the end of an offer the vehicle has this long to stop drawing before a controller that can be told so opens at
 once (IEC 61851-1 Table A.6 sequence 10: 3 s for the vehicle). When F is wanted it has none."""
 TRIES = 3
-"""Times that a read is said before the cycle is given up, and a write before it is called refused."""
+"""Times that a read is said before the cycle is given up."""
 BUSY = (5, 6)
 """Exceptions that only ask for patience."""
 DIGITS = 3
@@ -60,21 +57,6 @@ class Job:
 
     request: Request
     setting: Setting | None = None
-
-
-@dataclass(slots=True)
-class _Held:
-    """What is known of one place that we write."""
-
-    value: int
-    written_at: float | None = None
-    """Acknowledged then, and not yet read back since; None: confirmed by reading."""
-    clamped: int | None = None
-    """The lower value that the device made of a limit."""
-    seen: bool = False
-    """It has been read back as it was written."""
-    writes: int = 0
-    """In a row without the device showing what it was told."""
 
 
 @dataclass(slots=True)
@@ -117,11 +99,7 @@ class ControllerUnit(Follower):
         self._closing = False
         self._poll_interval_s = poll_interval_s
         self._identity = Identity()
-        self._registers = Registers()
-        self._held: dict[Place, _Held] = {}
-        self._outdated: set[Place] = set()
-        """Places written since they were last read: what was read of them says nothing any more."""
-        self._said: dict[Setting, float] = {}
+        self._memory = Memory(model.readback, model.settle_s)
         self._resetting: list[Setting] = []
         self._cycle = _Cycle(list(model.identity))
         self._next_cycle_at = 0.0
@@ -143,8 +121,7 @@ class ControllerUnit(Follower):
         """Say once more, whatever it is known to hold, that nothing is offered; and nothing after it."""
         self._closing = True
         self.set_pilot(PILOT_F_PCT, now)
-        self._held.clear()
-        self._said.clear()
+        self._memory.forget_settings()
 
     # What to say
 
@@ -187,19 +164,14 @@ class ControllerUnit(Follower):
         force = False
         if not wish.enabled and contacts is not None and contacts.closed:
             force = not wish.available or now - (self.changed_at or 0.0) >= STOP_GRACE_S
-        order = self.model.command(Order(wish, force), self._identity, self._registers)
+        order = self.model.command(Order(wish, force), self._identity, self._memory.registers)
         yield from order  # an offer ends first; only then is the safety net looked after
         if not self._closing:
             yield from self.model.prepare(self._preparation)
 
     def _outstanding(self, now: float) -> Iterator[Job]:
         for setting in self._wanted(now):
-            if setting.momentary:
-                if now - self._said.get(setting, float("-inf")) >= MOMENTARY_S:
-                    yield Job(setting.request(), setting)
-                continue
-            held = self._held.get(setting.place)
-            if held is None or (held.value ^ setting.value) & setting.mask:
+            if self._memory.lacks(setting, now):
                 yield Job(setting.request(), setting)
 
     # What came of it
@@ -234,10 +206,7 @@ class ControllerUnit(Follower):
         """Know nothing of it any more and look for it again. Readings are left to age."""
         self.lose()
         self.stage = Stage.IDENTIFY
-        self._registers.clear()
-        self._held.clear()
-        self._outdated.clear()
-        self._said.clear()
+        self._memory.clear()
         self._uptime = None
         self._measures = list(self.model.measures)
         self._cycle = _Cycle(list(self.model.identity))
@@ -251,7 +220,7 @@ class ControllerUnit(Follower):
             self._next_cycle_at = now + SEARCH_INTERVAL_S
             return
         if job.setting is not None:
-            self._held.pop(job.setting.place, None)  # it may have taken it and its answer was lost
+            self._memory.forget(job.setting)
             return
         self._cycle.tries += 1
         if self._cycle.tries >= TRIES:
@@ -264,7 +233,7 @@ class ControllerUnit(Follower):
             text = f"{self.label}: is busy ({answer.text})"
         if job.setting is not None:
             if job.setting.momentary:
-                self._momentary_said(job.setting, now)
+                self._written(job.setting, now)
             self.trouble = text
             self._next_cycle_at = min(self._next_cycle_at, now)
             self._refused_write(job.setting, now)
@@ -288,23 +257,14 @@ class ControllerUnit(Follower):
             self.start_over(now + SEARCH_INTERVAL_S)
 
     def _written(self, setting: Setting, now: float) -> None:
-        if setting.momentary:
-            self._momentary_said(setting, now)
-            return
-        before = self._held.get(setting.place)
-        writes = before.writes + 1 if before is not None and before.written_at is not None else 1
-        self._held[setting.place] = _Held(setting.value, now, writes=writes)
-        self._outdated.add(self._source(setting.place))
-        self._next_cycle_at = min(self._next_cycle_at, now)
-
-    def _momentary_said(self, setting: Setting, now: float) -> None:
-        self._said[setting] = now
+        self._memory.said(setting, now)
         if setting in self._resetting:
             self._resetting.remove(setting)
+        if not setting.momentary:
+            self._next_cycle_at = min(self._next_cycle_at, now)
 
     def _read(self, read: Read, data: bytes, sampled_at: float, now: float) -> None:
-        self._registers.store(read, data)
-        self._outdated -= {(read.function, read.address + index) for index in range(read.count)}
+        self._memory.store(read, data)
         if not self._cycle.reads or self._cycle.reads[0] != read:
             return
         if self._cycle.began_at is None:
@@ -322,7 +282,7 @@ class ControllerUnit(Follower):
         cycle = self._cycle
         self._end_cycle(now)
         try:
-            seen = self.model.look(self._registers)
+            seen = self.model.look(self._memory.registers)
         except UnreadableError as error:
             self.trouble = f"{self.label}: {error}"
             return
@@ -342,10 +302,10 @@ class ControllerUnit(Follower):
     def _recognise(self, now: float) -> None:
         self._cycle = _Cycle()
         try:
-            identity = self.model.recognise(self._registers)
+            identity = self.model.recognise(self._memory.registers)
         except UnreadableError as error:
             self.trouble = f"{self.label}: {error}"
-            self._registers.clear()
+            self._memory.clear()
             self._next_cycle_at = now + SEARCH_INTERVAL_S
             return
         self.begin()
@@ -363,65 +323,27 @@ class ControllerUnit(Follower):
         )
         self.stage = Stage.PREPARE
         self._next_cycle_at = now
-        self._compare(now)
+        self._memory.compare(self._wanted(now), now)
 
     # What it holds
 
-    def _source(self, place: Place) -> Place:
-        return self.model.readback.get(place, place)
-
-    def _compare(self, now: float) -> list[Place]:
-        """Take over what was read of the places we write; return those that changed by themselves."""
-        changed = []
-        for setting in self._wanted(now):
-            source = self._source(setting.place)
-            read = self._registers.get(source)
-            if setting.momentary or read is None or source in self._outdated:
-                continue
-            held = self._held.get(setting.place)
-            if held is None:
-                self._held[setting.place] = _Held(read & setting.mask)
-            elif self._agrees(setting, held, read, now):
-                continue
-            else:
-                if held.written_at is None or held.seen:
-                    changed.append(setting.place)
-                self._held[setting.place] = _Held(read & setting.mask, held.written_at, writes=held.writes)
-        return changed
-
-    def _agrees(self, setting: Setting, held: _Held, read: int, now: float) -> bool:
-        settling = held.written_at is not None and now - held.written_at < self.model.settle_s
-        if not (read ^ held.value) & setting.mask:
-            held.seen = True
-            if not settling:
-                held.written_at, held.writes = None, 0
-            return True
-        lower = setting.limit and read & setting.mask < held.value
-        if settling and (lower or not held.seen):
-            return True  # not yet to be judged: it may still show the old value, or not yet what it makes of the new
-        if lower and held.written_at is not None:
-            held.clamped, held.written_at, held.writes = read & setting.mask, None, 0
-        return lower and read & setting.mask == held.clamped
-
     def _changed_by_itself(self, now: float) -> bool:
         """Begin anew when what was enabled is not what we set. What is not enabled is simply written again."""
-        changed = self._compare(now)
+        changed = self._memory.compare(self._wanted(now), now)
         if not self.wish.enabled:
             return False
-        why = self._stubbornness()
-        if changed:
-            registers = ", ".join(str(place[1]) for place in changed)
-            why = f"register {registers} changed by itself; look for another master"
-        if not why:
+        if not changed:
             return False
+        registers = ", ".join(str(address) for address in changed)
+        why = f"register {registers} changed by itself; look for another master"
         self.count_reset(why)
         self.trouble = f"{self.label}: {why}"
         self.start_over(now)
         return True
 
     def _stubbornness(self) -> str:
-        stubborn = next((place for place, held in self._held.items() if held.writes >= TRIES), None)
-        return "" if stubborn is None else f"does not take register {stubborn[1]}; check its own configuration"
+        stubborn = self._memory.stubborn()
+        return "" if stubborn is None else f"does not take register {stubborn}; check its own configuration"
 
     def _restarted(self, seen: Seen) -> bool:
         before, self._uptime = self._uptime, seen.uptime_counter
@@ -456,7 +378,7 @@ class ControllerUnit(Follower):
     def _tell_measured(self, at: float) -> None:
         assert self.model.measure is not None
         try:
-            measured = self.model.measure(self._registers)
+            measured = self.model.measure(self._memory.registers)
         except (KeyError, UnreadableError):
             return  # a block that it refused, or no meter behind it: there is no reading
         energy = energy_wh(measured.energy_import_wh)
