@@ -45,7 +45,9 @@ class Spi(Protocol):
         """Readable when a deferred answer has come; None where answers never are."""
 
     def exchange(self, transfers: Sequence[bytes]) -> list[bytes]:
-        """Send and return what came back; empty when the answer comes later, by ``receive``. Raises SpiError."""
+        """Send and return what came back; empty when the answer comes later, by ``receive``. Raises SpiError.
+
+        A sequence that is handed in again must not have been changed meanwhile."""
 
     def receive(self) -> list[bytes]:
         """Return a deferred answer, empty when there is none. Raises SpiError."""
@@ -59,6 +61,9 @@ class KernelSpi:
     def __init__(self, path: str, speed_hz: int, mode: int = 0) -> None:
         self.path = path
         self._fd = -1
+        self._prepared: Sequence[bytes] = ()
+        self._out = self._back = array.array("B")
+        self._message = bytearray()
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             fcntl.ioctl(self._fd, _WR_MODE, struct.pack("=B", mode))
@@ -74,14 +79,21 @@ class KernelSpi:
 
     def exchange(self, transfers: Sequence[bytes]) -> list[bytes]:
         size = len(transfers[0])
-        out = array.array("B", b"".join(transfers))
-        back = array.array("B", bytes(len(out)))
-        message = message_of(out.buffer_info()[0], back.buffer_info()[0], size, len(transfers), self.speed_hz)
+        if transfers is not self._prepared:
+            self._prepare(transfers, size)
         try:
-            fcntl.ioctl(self._fd, message_request(len(transfers)), message)
+            fcntl.ioctl(self._fd, message_request(len(transfers)), self._message)
         except (OSError, ValueError) as error:
             raise SpiError(f"{self.path}: {_reason(error)}") from None
-        return _split(back.tobytes(), size)
+        return _split(self._back.tobytes(), size)
+
+    def _prepare(self, transfers: Sequence[bytes], size: int) -> None:
+        """Lay out the message. The same burst is sent a hundred times a second: it is laid out once."""
+        self._prepared = transfers
+        self._out = array.array("B", b"".join(transfers))
+        self._back = array.array("B", bytes(len(self._out)))
+        out, back = self._out.buffer_info()[0], self._back.buffer_info()[0]
+        self._message = message_of(out, back, size, len(transfers), self.speed_hz)
 
     def receive(self) -> list[bytes]:
         return []

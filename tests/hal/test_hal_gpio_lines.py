@@ -144,6 +144,26 @@ def test_an_spi_message_deselects_between_its_transfers() -> None:
     assert second == (1003, 2003, 3, 1_000_000, 0, 8, 0, 0, 0, 0)
 
 
+def test_a_burst_is_laid_out_once_and_another_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[int, bytes]] = []
+
+    def ioctl(fd: int, request: int, argument: bytes | bytearray) -> bytes:
+        if isinstance(argument, bytearray):
+            sent.append((request, bytes(argument)))
+        return struct.pack("=I", 900_000)
+
+    monkeypatch.setattr(spi.fcntl, "ioctl", ioctl)
+    bus = spi.KernelSpi("/dev/null", 1_000_000)
+    assert bus.speed_hz == 900_000
+    burst = [b"abc", b"def"]
+    assert bus.exchange(burst) == bus.exchange(burst) == [bytes(3), bytes(3)]
+    assert sent[0] == sent[1]
+    assert bus.exchange([b"abcd"]) == [bytes(4)]
+    assert [request for request, _ in sent] == [spi.message_request(2)] * 2 + [spi.message_request(1)]
+    assert struct.unpack_from("=II", sent[2][1], 16) == (4, 900_000)
+    bus.close()
+
+
 @pytest.mark.parametrize("path", ["/dev/null", "/nowhere/gpiochip0"])
 def test_what_is_no_chip_is_named_with_its_remedy(path: str) -> None:
     with pytest.raises(LineError, match=path):

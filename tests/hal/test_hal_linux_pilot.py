@@ -48,6 +48,12 @@ def test_any_answer_is_a_conversion_or_none(data: bytes, converter: Converter) -
     assert code is None or 0 <= code < converter.full_scale
 
 
+@given(st.binary(max_size=60), st.sampled_from(Converter))
+def test_a_burst_is_its_conversions_or_none(data: bytes, converter: Converter) -> None:
+    pieces = [converter.answer(data[at : at + 3]) for at in range(0, len(data), 3)]
+    assert converter.answers(data) == (None if None in pieces else pieces)
+
+
 # Peaks
 
 

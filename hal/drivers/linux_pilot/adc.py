@@ -42,6 +42,14 @@ class Converter(Enum):
             return None
         return (data[1] & (1 << bits) - 1) << 8 | data[2]
 
+    def answers(self, data: bytes) -> list[int] | None:
+        """Return all conversions of a burst, its answers in a row; None where one of them is none."""
+        bits = 4 if self is Converter.MCP3208 else 2
+        heads, zero, mask = data[1::3], 1 << bits, (1 << bits) - 1
+        if len(data) % 3 or any(head & zero for head in heads):
+            return None
+        return [(head & mask) << 8 | tail for head, tail in zip(heads, data[2::3], strict=True)]
+
 
 @dataclass(frozen=True, slots=True)
 class Peaks:

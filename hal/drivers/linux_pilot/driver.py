@@ -183,10 +183,9 @@ class LinuxPilot:
         if asked is None or len(answer) != len(self._burst):
             return  # the answer to a burst that was given up
         at, duty_pct = asked
-        codes = [self._options.adc.answer(data) for data in answer]
-        good = [code for code in codes if code is not None]
-        self._nonsense = len(good) < len(codes)
-        if self._nonsense:
+        good = self._options.adc.answers(b"".join(answer))
+        self._nonsense = good is None
+        if good is None:
             return  # one damaged conversion makes the others doubtful
         self._heard_at = at
         extra = {

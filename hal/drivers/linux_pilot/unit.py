@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from hal.drivers.linux_pilot.adc import PeakFilter, peaks_of
+from hal.drivers.linux_pilot.adc import PeakFilter, Peaks, peaks_of
 from hal.drivers.linux_pilot.options import LinuxPilotOptions
 from hal.drivers.linux_pilot.pwm import PwmAbsentError, SysfsPwm
 from hal.drivers.linux_pilot.sensors import cable_of, resistance_ohm, temperature_c
@@ -76,9 +76,8 @@ class PilotUnit:
     ) -> None:
         """Take a burst: the pilot's conversions, and those of each other channel, taken at ``at``."""
         options = self._options
-        step_v = options.reference_v / options.adc.full_scale
-        volts = [(code * step_v - options.zero_v) * options.scale for code in codes]
-        pair = peaks_of(volts, duty_pct, interval_us)
+        raw = peaks_of(codes, duty_pct, interval_us)
+        pair = None if raw is None else Peaks(self._volts(raw.high_v), self._volts(raw.low_v))
         if pair is not None and duty_pct == self.duty_pct:
             self.sighted = True
             self._last_high_v = pair.high_v
@@ -97,6 +96,11 @@ class PilotUnit:
                 ohm = resistance_ohm(share, options.temperature_pull_up_ohm)
                 value_c = temperature_c(ohm, options.temperature_sensor, options.ntc_ohm, options.ntc_beta)
                 self._temperatures = (TemperatureReading(at, value_c),)
+
+    def _volts(self, code: float) -> float:
+        """Pilot volts of a conversion. The higher code is the higher level, so peaks may be found among codes."""
+        options = self._options
+        return (code * options.reference_v / options.adc.full_scale - options.zero_v) * options.scale
 
     def blind(self) -> None:
         """The converter or the PWM is lost: nothing is offered on, and what was commanded counts no more."""
