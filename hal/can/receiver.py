@@ -48,11 +48,14 @@ class Receiver:
     def keys(self) -> frozenset[tuple[int, bool]]:
         return frozenset(self._by_key)
 
-    def forget(self) -> None:
-        """Begin anew with a sender of which nothing is known."""
+    def forget(self, but: Incoming | None = None) -> None:
+        """Begin anew with a sender of which nothing is known, ``but`` what this message has just told."""
         self.mismatch = ""
-        self._heard = {message.name: _Heard() for message in self.table.incoming}
-        self._values.clear()
+        kept = frozenset(but.signals) if but is not None else frozenset()
+        self._heard = {
+            message.name: self._heard[message.name] if message is but else _Heard() for message in self.table.incoming
+        }
+        self._values = {role: told for role, told in self._values.items() if role in kept}
 
     def take(self, frame: Frame, now: float) -> Incoming | None:
         """Take one frame. Returns its message when it is a good one of ours."""
@@ -84,6 +87,8 @@ class Receiver:
             else:
                 value = signal.meaning(data)
             self._values[role] = (value, now)
+        if self._overdue(message, now):
+            heard.good_in_a_row = 0
         heard.at, heard.trouble = now, ""
         heard.good_in_a_row += 1
         return message

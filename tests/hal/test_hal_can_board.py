@@ -153,6 +153,19 @@ def test_a_board_that_falls_silent_is_withdrawn_and_commanded_open(bench: Board)
     assert not bench.closed()
 
 
+def test_the_plug_is_not_taken_for_pulled_while_the_board_is_away(bench: Board) -> None:
+    bench.charge()
+    before = bench.unit.proximity()
+    bench.board.wire_faults.mute = True
+    bench.run(2.0)
+    kept = bench.unit.proximity()
+    assert kept.cable is Cable.A32
+    assert kept.at - before.at < 0.2
+    bench.around = A
+    bench.board.wire_faults.mute = False
+    bench.until(lambda: bench.unit.proximity().cable is Cable.NONE)
+
+
 def test_the_board_opens_by_itself_when_we_fall_silent(bench: Board) -> None:
     bench.charge()
     bench.board.wire_faults.deaf = True
@@ -272,6 +285,33 @@ def test_a_reset_of_the_board_is_counted_and_starts_safe(bench: Board) -> None:
     bench.until(lambda: bench.unit.board() is not None and bench.unit.board().resets == 2)
     bench.run(2.0)
     assert bench.board.resets == 2  # the request is a pulse, not a loop
+
+
+def test_after_a_reset_the_board_is_taken_up_again_before_its_pilot_counts_as_failed(bench: Board) -> None:
+    """It shows F until it is commanded; control calls an F of 1 s a fault that only unplugging clears."""
+    bench.charge()
+    bench.board.restart("watchdog", bench.now)
+    bench.until(lambda: bench.unit.board() is not None and bench.unit.board().resets == 1)
+    shown = 0.0
+
+    def command() -> None:
+        nonlocal shown
+        bench.unit.set_pilot(100.0, bench.now)
+        reading = bench.unit.pilot()
+        shown += 0.01 if reading is not None and reading.state is PilotState.F else 0.0
+
+    bench.assert_each_step = command
+    assert bench.until(lambda: bench.board.duty_pct == 100.0) < 0.5
+    bench.run(0.5)
+    assert shown < 0.3
+
+
+def test_nothing_is_read_from_a_board_that_is_not_verified(bench: Board) -> None:
+    bench.board.wire_faults.foreign_protocol = True
+    bench.start()
+    bench.run(2.0)
+    for read in ("pilot", "contactor", "lock", "proximity", "residual_current", "emergency_stop", "enclosure"):
+        assert getattr(bench.unit, read)() is None
 
 
 def test_another_firmware_is_never_commanded(bench: Board) -> None:

@@ -56,6 +56,7 @@ class CanBoardUnit:
         self._resets = 0
         self._reset_count: int | None = None
         self._self_test_at: float | None = None
+        self._proximity: ProximityReading | None = None
         self._temperatures: tuple[TemperatureReading, ...] = ()
         self.verified = False
         """The board is the one that the table describes and has been heard steadily; only then is it commanded."""
@@ -68,13 +69,13 @@ class CanBoardUnit:
         state = None
         if by_state:
             at = receiver.at("pilot_state")
-            if at is None or not receiver.fresh(now):
+            if at is None or not self.verified or not receiver.fresh(now):
                 return None
             told = receiver.value("pilot_state", now)
             state = PilotState.INVALID if told is None else PilotState(told)
         else:
             at = receiver.at("pilot_high_v")
-            if at is None:
+            if at is None or not self.verified:
                 return None
         return PilotReading(at, state, receiver.value("pilot_high_v", now), receiver.value("pilot_low_v", now))
 
@@ -83,9 +84,8 @@ class CanBoardUnit:
         return None if at is None else ContactorReading(at, self._receiver.value("contactor_closed", self._now))
 
     def proximity(self) -> ProximityReading | None:
-        at = self._live("cable")
-        told = self._receiver.value("cable", self._now)
-        return None if at is None else ProximityReading(at, _CABLES.get(told, Cable.FAULT))
+        """Kept, with its time, while the board is away: no reading would say that the plug was pulled."""
+        return self._proximity
 
     def lock(self) -> LockReading | None:
         at = self._live("lock")
@@ -186,9 +186,9 @@ class CanBoardUnit:
         for message in self._sender.table.outgoing:
             self._send(message, True)
 
-    def begin(self) -> None:
-        """The bus is fresh, or the board was lost or reset: know nothing, command only what is safe."""
-        self._receiver.forget()
+    def begin(self, but: Incoming | None = None) -> None:
+        """The bus is fresh, or the board was lost or reset: know nothing ``but`` one message, command what is safe."""
+        self._receiver.forget(but)
         self.make_safe()
 
     def let_time_pass(self, now: float) -> None:
@@ -205,6 +205,9 @@ class CanBoardUnit:
         """A good message has been taken by the receiver."""
         self._now = now
         self._meter.update(self._receiver, now)
+        if "cable" in message.signals and self.verified:
+            told = self._receiver.value("cable", now)
+            self._proximity = ProximityReading(now, _CABLES.get(told, Cable.FAULT))
         if any(role in message.signals for role in _TEMPERATURES):
             self._temperatures = tuple(
                 TemperatureReading(self._receiver.at(role) or now, self._receiver.value(role, now))
@@ -221,13 +224,13 @@ class CanBoardUnit:
             count = self._receiver.value("reset_count", now)
             if self._reset_count is not None and count != self._reset_count:
                 self._resets += 1
-                self.begin()
+                self.begin(but=message)
             self._reset_count = count
 
     def _live(self, role: str) -> float | None:
-        """When this state was told, None once its message is overdue or the board is not what it should be."""
+        """When this state was told; None before the board is verified and once a heartbeat message is overdue."""
         at = self._receiver.at(role)
-        return None if at is None or not self._receiver.fresh(self._now) else at
+        return None if at is None or not self.verified or not self._receiver.fresh(self._now) else at
 
     def _command(self, role: str, value: float | bool, *, urgent: bool = False) -> None:
         message = self._sender.set(role, value)
