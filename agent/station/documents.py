@@ -24,6 +24,10 @@ class ReasonDocument(TypedDict):
     code: str
     text: str
     remedy: str
+    template: NotRequired[str]
+    """The text with its values as ``{name}``, for translation; left out where it holds none."""
+    values: NotRequired[dict[str, str]]
+    """What is put in."""
 
 
 class FaultDocument(TypedDict):

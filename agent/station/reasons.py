@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from agent.link.messages import Hold
 from agent.station.commands import ConnectorStatus
@@ -16,9 +17,17 @@ from agent.station.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Reason:
+    """``template`` holds its values as ``{name}``, so that it can be translated before they are put in."""
+
     code: str
-    text: str
+    template: str
     remedy: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """In English, with its values."""
+        return self.template.format(**self.values) if self.values else self.template
 
 
 _HOLDS = {
@@ -77,14 +86,16 @@ def reasons(evse: Evse, site: Site, limit_a: float, asking: bool, control_gone: 
             Reason("vehicle_unknown", "the pilot has not told yet whether a vehicle is there", "wait a few seconds")
         )
     if evse.running is not None and evse.running.cap is not None and used_up(site, evse, evse.running) is not None:
-        text = f"the network has not confirmed this driver of {evse.running.cap.partner} yet, and the bound is reached"
-        found.append(Reason("unconfirmed", text, "charging goes on when the network is back and confirms"))
+        text = "the network has not confirmed this driver of {partner} yet, and the bound is reached"
+        values = {"partner": evse.running.cap.partner}
+        found.append(Reason("unconfirmed", text, "charging goes on when the network is back and confirms", values))
         return found
     grid = site.grid
     if evse.running is not None and evse.share_a <= 0 and grid is not None and grid.limit_a(site.now) < MINIMUM_A:
         if grid.fresh(site.now):
-            text = f"the building's other loads leave {grid.limit_a(site.now):.1f} A, no vehicle charges below 6 A"
-            found.append(Reason("grid_limit", text, "wait until other loads are off, or switch some off"))
+            text = "the building's other loads leave {limit} A, no vehicle charges below 6 A"
+            values = {"limit": f"{grid.limit_a(site.now):.1f}"}
+            found.append(Reason("grid_limit", text, "wait until other loads are off, or switch some off", values))
         else:
             text = "the meter of the building's supply is silent"
             found.append(Reason("grid_meter", text, "check that meter; installation.grid_fallback_current_a holds"))
@@ -120,12 +131,12 @@ def _session_reasons(evse: Evse, limit_a: float, asking: bool, reserved: bool) -
     if session.refused:
         return [Reason("deauthorised", "the network refused the card", "unplug and use another card")]
     if limit_a < MINIMUM_A:
-        return [
-            Reason("limit", f"all together may draw {limit_a:g} A, no vehicle charges below 6 A", "raise the limit")
-        ]
+        text = "all together may draw {limit} A, no vehicle charges below 6 A"
+        return [Reason("limit", text, "raise the limit", {"limit": f"{limit_a:g}"})]
     if evse.allowed_a is not None and evse.allowed_a < MINIMUM_A:
-        text = f"the network's charging profile allows {evse.allowed_a:g} A, no vehicle charges below 6 A"
-        return [Reason("charging_profile", text, "wait for the profile's next period, or ask the operator")]
+        text = "the network's charging profile allows {limit} A, no vehicle charges below 6 A"
+        values = {"limit": f"{evse.allowed_a:g}"}
+        return [Reason("charging_profile", text, "wait for the profile's next period, or ask the operator", values)]
     if evse.connected:
         return [Reason("waiting_for_share", "the feed is taken by others who came first", "wait for one to finish")]
     return []

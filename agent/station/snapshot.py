@@ -37,12 +37,19 @@ def document(evse: Evse, site: Site, reasons: list[Reason], price: PriceDocument
         "temperature_c": observation.temperature_c if observation else None,
         "transaction": _transaction(evse),
         "price": price,
-        "reasons": [ReasonDocument(code=one.code, text=one.text, remedy=one.remedy) for one in reasons],
+        "reasons": [_reason(one) for one in reasons],
         "faults": [
             FaultDocument(code=fault.code.value, detail=fault.detail, remedy=fault.remedy)
             for fault in sorted(evse.faults.values(), key=lambda fault: (not fault.latched, fault.at))
         ],
     }
+
+
+def _reason(reason: Reason) -> ReasonDocument:
+    shown = ReasonDocument(code=reason.code, text=reason.text, remedy=reason.remedy)
+    if reason.values:
+        shown["template"], shown["values"] = reason.template, dict(reason.values)
+    return shown
 
 
 def live(evse: Evse, site: Site) -> LiveDocument:

@@ -29,9 +29,14 @@ def _reasons(context: Context, evse: Mapping[str, Any]) -> Iterator[str]:
     if not evse["reasons"]:
         yield "  " + style.good(context._("Nothing holds charging back."))
     for number, reason in enumerate(evse["reasons"], 1):
-        yield from style.field(f"  {number}.", context._(reason["text"]), 5)
+        yield from style.field(f"  {number}.", told(context, reason), 5)
         if reason["remedy"]:
             yield from style.field("", f"-> {context._(reason['remedy'])}", 5)
+
+
+def told(context: Context, reason: Mapping[str, Any]) -> str:
+    """A reason's text in the person's language."""
+    return context._(reason.get("template") or reason["text"], **reason.get("values", {}))
 
 
 COMMANDS = (
