@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hal.gpio.kernel_chip import KernelChip, kernel_chips
-from hal.gpio.lines import Bias, Chip, Drive, LineError, LineInfo, LineSettings
+from hal.gpio.lines import Bias, Chip, Drive, LineError, LineInfo, LineSettings, offset_named
 from hal.gpio.sim_chip import SimChip
 
 DEV = Path("/dev")
@@ -134,12 +134,8 @@ def find_line(chip: Chip, line: str) -> LineInfo:
     """Return the line of that offset or name. Raises LineError."""
     if line.isdigit():
         return chip.line_info(int(line))
-    found = [info for info in map(chip.line_info, range(chip.info.lines)) if info.name == line]
-    if not found:
-        raise LineError(f"{chip.info.name}: has no line named {line!r}; see 'gpioinfo' for its lines")
-    if len(found) > 1:
-        raise LineError(f"{chip.info.name}: {len(found)} lines are named {line!r}; give the offset")
-    return found[0]
+    infos = [chip.line_info(offset) for offset in range(chip.info.lines)]
+    return infos[offset_named(chip.info.name, [info.name for info in infos], line)]
 
 
 def find(address: LineAddress) -> tuple[Chip, int]:

@@ -6,6 +6,7 @@ kernel stamps each edge in its interrupt, with the same clock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -114,3 +115,17 @@ class Chip(Protocol):
         """Take a line. Raises LineError: it is in use, or cannot do what is asked."""
 
     def close(self) -> None: ...
+
+
+def offset_named(chip: str, names: Sequence[str], line: str) -> int:
+    """Return the offset of the line of that offset or name, of the chip's names in order. Raises LineError."""
+    if line.isdigit():
+        if int(line) < len(names):
+            return int(line)
+        raise LineError(f"{chip}: has lines 0 to {len(names) - 1}, no {line}")
+    found = [offset for offset, name in enumerate(names) if name == line]
+    if not found:
+        raise LineError(f"{chip}: has no line named {line!r}; see 'gpioinfo' for its lines")
+    if len(found) > 1:
+        raise LineError(f"{chip}: {len(found)} lines are named {line!r}; give the offset")
+    return found[0]

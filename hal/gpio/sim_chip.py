@@ -12,8 +12,8 @@ Protocol (SOCK_SEQPACKET, one JSON object per packet; ``simulators/gpio/chip.py`
   ``{"do": "release", "line": 3}`` have no answer.
 * An error is ``{"error": "…"}``. Whatever was requested is released when the connection ends.
 
-Reading a level costs no packet, setting one does not wait. Only opening and requesting wait for an answer, and not
-longer than ``PATIENCE_S``.
+Reading a level costs no packet, setting one does not wait. ``SimSeek`` asks for a line without waiting; ``SimChip``,
+for programs that may, waits for its answers, not longer than ``PATIENCE_S``.
 """
 
 from __future__ import annotations
@@ -21,39 +21,51 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import select
 import socket
 from typing import Any
 
 from hal.gpio import uapi
-from hal.gpio.lines import ChipInfo, Line, LineError, LineEvent, LineInfo, LineSettings
+from hal.gpio.lines import ChipInfo, Line, LineError, LineEvent, LineInfo, LineSettings, offset_named
 
 PATIENCE_S = 0.25
 PACKET = 8192
+MUTE = "does not answer in time; restart the simulator"
 
 
 class SimChip:
-    """``path`` is the socket's. Raises LineError when nobody serves it."""
+    """``path`` is the socket's. Raises LineError when nobody serves it. ``wait`` False: ``greet`` is still to come."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, wait: bool = True) -> None:
         self.path = path
         self._lines: set[int] = set()
+        self._names: list[str] = []
         self._closing = False
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
-        self._socket.settimeout(PATIENCE_S)
+        self._socket.setblocking(False)
         try:
             self._socket.connect(path)
         except OSError as error:
             self._socket.close()
             raise LineError(f"sim:{path}: is not there ({error}); start the simulator") from None
         try:
-            answer, fd = self.ask({"do": "open"})
+            self.tell({"do": "open"})
+            if wait:
+                self.greet(*self._answer())
         except LineError:
             self._socket.close()
             raise
-        self._names: list[str] = answer["lines"]
+
+    def greet(self, answer: dict[str, Any], fd: int) -> None:
+        """Take the answer to "open"."""
+        self._names = answer["lines"]
         self._info = ChipInfo(answer["name"], answer["label"], len(self._names))
         self.levels = mmap.mmap(fd, len(self._names) + 1, mmap.MAP_SHARED, mmap.PROT_READ)
         os.close(fd)
+
+    def fileno(self) -> int:
+        """Readable when an answer has come."""
+        return self._socket.fileno()
 
     @property
     def info(self) -> ChipInfo:
@@ -65,9 +77,17 @@ class SimChip:
         answer, _ = self.ask({"do": "info", "line": offset})
         return LineInfo(offset, self._names[offset], answer["consumer"], answer["used"])
 
+    def offset(self, line: str) -> int:
+        """Raises LineError when there is no such line."""
+        return offset_named(f"sim:{self.path}", self._names, line)
+
     def request(self, offset: int, settings: LineSettings, consumer: str) -> Line:
         self.line_info(offset)
-        _, fd = self.ask({"do": "request", "line": offset, "consumer": consumer, **_wire(settings)})
+        self.tell(_request(offset, settings, consumer))
+        return self.hold(offset, settings, self._answer()[1])
+
+    def hold(self, offset: int, settings: LineSettings, fd: int) -> SimLine:
+        """Return the line that was granted with this descriptor."""
         self._lines.add(offset)
         return SimLine(self, fd, offset, settings.initial)
 
@@ -76,19 +96,34 @@ class SimChip:
         self._closing = True
         if not self._lines and self._socket.fileno() >= 0:
             self._socket.close()
-            self.levels.close()
+            if self._names:
+                self.levels.close()
 
     def ask(self, question: dict[str, Any]) -> tuple[dict[str, Any], int]:
-        """Return the answer and the file descriptor that came with it (−1: none). Raises LineError."""
+        """Return the answer and the file descriptor that came with it (−1: none); waits for it. Raises LineError."""
+        self.tell(question)
+        return self._answer()
+
+    def take(self) -> tuple[dict[str, Any], int] | None:
+        """Return the answer that has come; None while there is none. Raises LineError."""
         try:
-            self._socket.send(json.dumps(question).encode())
-            data, fds, _, _ = socket.recv_fds(self._socket, PACKET, 1)
+            data, fds, _, _ = socket.recv_fds(self._socket, PACKET, 1, socket.MSG_DONTWAIT)
             answer = json.loads(data)
+        except (BlockingIOError, InterruptedError):
+            return None
         except (OSError, ValueError) as error:
             raise LineError(f"sim:{self.path}: does not answer ({error}); restart the simulator") from None
         if "error" in answer:
             raise LineError(f"sim:{self.path}: {answer['error']}")
         return answer, fds[0] if fds else -1
+
+    def _answer(self) -> tuple[dict[str, Any], int]:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        got = self.take() if poll.poll(PATIENCE_S * 1000) else None
+        if got is None:
+            raise LineError(f"sim:{self.path}: {MUTE}")
+        return got
 
     def tell(self, order: dict[str, Any]) -> None:
         """Send what needs no answer. Raises LineError."""
@@ -106,6 +141,34 @@ class SimChip:
         self._lines.discard(offset)
         if self._closing:
             self.close()
+
+
+class SimSeek:
+    """A line being asked for. Implements ``hal.gpio.seek.Seek``. Raises LineError when nobody serves the path."""
+
+    def __init__(self, path: str, line: str, settings: LineSettings, consumer: str) -> None:
+        self._line = line
+        self._settings = settings
+        self._consumer = consumer
+        self._offset: int | None = None
+        self._chip = SimChip(path, wait=False)
+
+    def fileno(self) -> int:
+        return self._chip.fileno()
+
+    def step(self) -> Line | None:
+        got = self._chip.take()
+        if got is None:
+            return None
+        if self._offset is None:
+            self._chip.greet(*got)
+            self._offset = self._chip.offset(self._line)
+            self._chip.tell(_request(self._offset, self._settings, self._consumer))
+            return None
+        return self._chip.hold(self._offset, self._settings, got[1])
+
+    def close(self) -> None:
+        self._chip.close()
 
 
 class SimLine:
@@ -163,6 +226,10 @@ class SimLine:
         except LineError:
             pass  # the chip is gone, and the line with it
         self._chip.forget(self._offset)
+
+
+def _request(offset: int, settings: LineSettings, consumer: str) -> dict[str, Any]:
+    return {"do": "request", "line": offset, "consumer": consumer, **_wire(settings)}
 
 
 def _wire(settings: LineSettings) -> dict[str, int]:

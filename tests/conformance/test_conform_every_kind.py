@@ -68,11 +68,6 @@ QUIET_READERS = {"hid", "rdm6300", "ascii"}
 """Readers that speak only when a card is there: their silence is no news."""
 
 
-KNOWN_TO_FAIL = {"gpio": {"blocking"}}
-"""What a driver is known to fail, by its name, told and not hidden. gpio: lines that were lost are requested anew from
-within on_timer; a simulated chip lets each request wait for its process (the kernel's answers at once)."""
-
-
 @pytest.mark.process
 @pytest.mark.parametrize(("table", "name"), KINDS)
 def test_conform(table: str, name: str) -> None:
@@ -84,7 +79,7 @@ def test_conform(table: str, name: str) -> None:
             options = options_of(entry)
             closes = references.get("contactor", device).partition(".")[0] == device
             report = examine(Subject(device, driver, options, peer, may_close=closes))
-            assert set(report.failed) <= KNOWN_TO_FAIL.get(driver.name, set()), report.text()
+            assert report.passed, report.text()
             kinds = frozenset[PortKind]().union(*driver.units(options).values())
             expected = set() if closes else {"opens"}
             expected |= not_asked(driver.name, options, kinds) | ({"silence"} if name in QUIET_READERS else set())

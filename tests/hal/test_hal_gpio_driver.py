@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+import select
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,6 +57,9 @@ class Bench:
             for device in self.devices:
                 device.on_readable(self.now)
                 device.on_timer(self.now)
+                for pin in [pin for unit in device._units.values() for pin in unit.pins]:
+                    if pin._seek is not None:  # the chip answers in real time
+                        select.select([pin._seek.fileno()], (), (), PATIENCE_S)
             if self.now >= end:
                 return
             self.now = min(self.now + 0.005, end)
@@ -217,8 +223,8 @@ def test_lines_that_are_not_there_are_looked_for_one_per_call(bench: Bench, monk
         contactors=ContactorOptions(bench.line("K1"), bench.line("K1_NC"), "", bench.line("K2"), bench.line("K2_NC"))
     )
     looked: list[object] = []
-    find = pins_module.find
-    monkeypatch.setattr(pins_module, "find", lambda address: (looked.append(address), find(address))[1])
+    seek = pins_module.seek
+    monkeypatch.setattr(pins_module, "seek", lambda *asked: (looked.append(asked), seek(*asked))[1])
     bench.chip.close()
     bench.turn(0.2)
     for _ in range(200):
@@ -226,6 +232,25 @@ def test_lines_that_are_not_there_are_looked_for_one_per_call(bench: Bench, monk
         bench.now += 0.01
         device.on_timer(bench.now)
         assert len(looked) <= 1
+    bench.chip.open()
+    bench.turn(1.2)
+    assert device.health(bench.now).ok
+
+
+def test_a_chip_that_takes_its_time_holds_nobody(bench: Bench) -> None:
+    device = bench.device(contactors=ContactorOptions(bench.line("K1"), bench.line("K1_NC")))
+    bench.chip.close()
+    device.on_readable(bench.now)
+    device.on_timer(bench.now)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as mute:  # accepts, and never says a word
+        mute.bind(str(bench.chip.path))
+        mute.listen(16)
+        switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+        for _ in range(200):
+            bench.now += 0.01
+            device.on_timer(bench.now)
+        assert resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw == switches
+        assert "does not answer in time" in device.health(bench.now).detail
     bench.chip.open()
     bench.turn(1.2)
     assert device.health(bench.now).ok

@@ -9,10 +9,14 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from hal.gpio.address import find, parse_spec
+from hal.gpio.address import parse_spec
 from hal.gpio.lines import Edges, Line, LineError, LineEvent
+from hal.gpio.seek import Seek, seek, wait_for
+from hal.gpio.sim_chip import MUTE, PATIENCE_S
 
 REOPEN_S = 1.0
+LOOK_AGAIN_S = 0.002
+"""While the answer to a request is out."""
 
 
 class Pin:
@@ -35,6 +39,8 @@ class Pin:
         """When the line was last heard; the level was seen then."""
         self._line: Line | None = None
         self._next_open_at = -math.inf
+        self._seek: Seek | None = None
+        self._give_up_at = math.inf
 
     @property
     def is_open(self) -> bool:
@@ -44,26 +50,49 @@ class Pin:
         """To be watched: inputs only."""
         return None if self._line is None or self.settings.is_output else self._line.fileno()
 
-    def open(self, now: float) -> bool:
-        """Request the line if another try is due. Returns True when it has just been opened."""
+    @property
+    def seeking(self) -> bool:
+        """The line was asked for; the answer is still out."""
+        return self._seek is not None
+
+    def open(self, now: float, *, wait: bool = False) -> bool:
+        """Request the line if another try is due, or go on with the one that is out. Returns True when it has just
+        been opened. Waits for an answer only if told to."""
         if self._line is not None or now < self._next_open_at:
             return False
-        self._next_open_at = now + REOPEN_S
         try:
-            chip, offset = find(self.address)
-            try:
-                self._line = chip.request(offset, self.settings, self.consumer)
-            finally:
-                chip.close()  # the line outlives it
+            self._line = self._go_on(now, wait)
         except LineError as error:
+            self._give_up()
+            self._next_open_at = now + REOPEN_S
             self.trouble = str(error)
             return False
+        if self._line is None:
+            self._next_open_at = now + LOOK_AGAIN_S
+            return False
+        self._give_up()
+        self._next_open_at = now + REOPEN_S
         self.trouble = ""
         if self.settings.is_output:
             self.level, self.at = False, now
         else:
             self.poll(now)
         return self.is_open
+
+    def _go_on(self, now: float, wait: bool) -> Line | None:
+        if self._seek is None:
+            self._seek = seek(self.address, self.settings, self.consumer)
+            self._give_up_at = now + PATIENCE_S
+        line = wait_for(self._seek) if wait else self._seek.step()
+        if line is None and (wait or now >= self._give_up_at):
+            raise LineError(f"{self.address}: {MUTE}")
+        return line
+
+    def _give_up(self) -> None:
+        """Also when the line is there: what was needed only to ask for it is let go."""
+        attempt, self._seek = self._seek, None
+        if attempt is not None:
+            attempt.close()
 
     @property
     def next_open_at(self) -> float:
@@ -112,6 +141,7 @@ class Pin:
     def lose(self, reason: str) -> None:
         line, self._line = self._line, None
         self.trouble = reason
+        self._give_up()
         if self.settings.is_output:
             self.level = None  # an input's last level is left to age
         if line is not None:

@@ -1,0 +1,61 @@
+"""Asking for a line without waiting for it: what control's loop does, where a chip may come and go."""
+
+from __future__ import annotations
+
+import select
+from typing import Protocol
+
+from hal.gpio.address import SIM, LineAddress, find
+from hal.gpio.lines import Line, LineSettings
+from hal.gpio.sim_chip import PATIENCE_S, SimSeek
+
+
+class Seek(Protocol):
+    """One attempt at one line."""
+
+    def fileno(self) -> int:
+        """Readable when ``step`` will do something."""
+
+    def step(self) -> Line | None:
+        """Do what can be done at once. Returns the line; None while the answer is out. Raises LineError."""
+
+    def close(self) -> None:
+        """Give the attempt up, or let go of what only it needed. May be repeated."""
+
+
+class KernelSeek:
+    """A few ioctls. They answer at once; ``docs/hardware/gpio.md`` tells how long a chip behind a bus may take."""
+
+    def __init__(self, address: LineAddress, settings: LineSettings, consumer: str) -> None:
+        self._address = address
+        self._settings = settings
+        self._consumer = consumer
+
+    def fileno(self) -> int:
+        return -1
+
+    def step(self) -> Line:
+        chip, offset = find(self._address)
+        try:
+            return chip.request(offset, self._settings, self._consumer)
+        finally:
+            chip.close()  # the line outlives it
+
+    def close(self) -> None:
+        """Nothing is kept between calls."""
+
+
+def seek(address: LineAddress, settings: LineSettings, consumer: str) -> Seek:
+    """Begin. Raises LineError."""
+    if address.chip.startswith(SIM):
+        return SimSeek(address.chip.removeprefix(SIM), address.line, settings, consumer)
+    return KernelSeek(address, settings, consumer)
+
+
+def wait_for(attempt: Seek) -> Line | None:
+    """Wait for the line, at start, when control's loop does not turn yet; None when no answer comes in
+    ``PATIENCE_S``. Raises LineError."""
+    line = attempt.step()
+    while line is None and select.select([attempt.fileno()], (), (), PATIENCE_S)[0]:
+        line = attempt.step()
+    return line
