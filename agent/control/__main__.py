@@ -20,6 +20,8 @@ from types import FrameType
 log = logging.getLogger("evse-control")
 
 EXIT_CONFIG = 2
+EXIT_RESTART = 75
+"""Asks the service manager for a fresh start (EX_TEMPFAIL)."""
 
 
 class SafeState:
@@ -118,12 +120,12 @@ def _run(config: object, safe_state: SafeState) -> int:
     quieten_garbage_collector()
     notify("READY=1")
     log.info("ready: %d EVSE, %d devices", len(dispatcher.evses), len(hardware.devices))
-    while not caught:
+    while not caught and not dispatcher.starts_anew:
         loop.turn()
     notify("STOPPING=1")
-    safe_state(caught[0])
+    safe_state(caught[0] if caught else "a fresh start was asked for")
     log.info("lateness of the loop: %s", loop.lateness.text())
-    return 0
+    return 0 if caught else EXIT_RESTART
 
 
 if __name__ == "__main__":

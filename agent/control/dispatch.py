@@ -41,6 +41,8 @@ class Dispatcher:
         self._overrun_log = RateLimit(10.0)
         self._blind = set[int]()
         self.link: LinkServer | None = None
+        self.starts_anew = False
+        """Control is to end and be started again (``StartAnew``)."""
         self._latches = latches or LatchFile(None)
         self._books = {number: evse.faults for number, evse in self.evses.items()}
         self._latches.restore(self._books, now)
@@ -178,6 +180,9 @@ class Dispatcher:
         """Do what the agent asks, or log why not."""
         if isinstance(message, m.Hello):
             return
+        if isinstance(message, m.StartAnew):
+            self._start_anew()
+            return
         evse = self.evses.get(message.evse)
         if evse is None:
             log.warning("link: %s for EVSE %d, which is not configured", type(message).__name__, message.evse)
@@ -204,6 +209,15 @@ class Dispatcher:
                 refused = evse.run_self_test()
         if refused:
             log.warning("EVSE %d: %s refused: %s", message.evse, type(message).__name__, refused)
+
+    def _start_anew(self) -> None:
+        for number, evse in self.evses.items():
+            # An unknown plug counts as one that is there.
+            if evse.sequence.closed or evse.was_plugged is not False:
+                log.warning("StartAnew refused: EVSE %d is in use, or its plug cannot be seen", number)
+                return
+        log.info("leaving for a fresh start, as the agent asks")
+        self.starts_anew = True
 
 
 def _indicate(evse: EvseControl, name: str) -> str:

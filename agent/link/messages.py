@@ -4,7 +4,7 @@ All times are seconds of ``time.monotonic()``, which on Linux is one clock for a
 The vocabulary is closed: a message that is not here, or does not have these fields, is refused by the codec.
 
 Agent → control: ``Hello``, ``Permit``, ``Withdraw``, ``HoldCable``, ``SetOperative``, ``Indicate``, ``ClearFault``,
-``ResetBoard``, ``RunSelfTest``.
+``ResetBoard``, ``RunSelfTest``, ``StartAnew``.
 
 Control → agent: ``Welcome``, ``Observation``, ``MeterSample``, ``TokenPresented``, ``ButtonPressed``,
 ``FaultReport``, ``DeviceReport``.
@@ -155,6 +155,12 @@ class RunSelfTest:
     evse: int
 
 
+@dataclass(frozen=True, slots=True)
+class StartAnew:
+    """End, to be started again with the configuration as it is now. Control refuses unless every EVSE is unplugged
+    and open."""
+
+
 # ---- control → agent -------------------------------------------------------------------------------------------
 
 
@@ -276,6 +282,8 @@ class DeviceReport:
     detail: str
 
 
-ToControl = Hello | Permit | Withdraw | HoldCable | SetOperative | Indicate | ClearFault | ResetBoard | RunSelfTest
+ToControl = (
+    Hello | Permit | Withdraw | HoldCable | SetOperative | Indicate | ClearFault | ResetBoard | RunSelfTest | StartAnew
+)
 ToAgent = Welcome | Observation | MeterSample | TokenPresented | ButtonPressed | FaultReport | DeviceReport
 Message = ToControl | ToAgent

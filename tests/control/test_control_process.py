@@ -28,6 +28,7 @@ from agent.link.messages import (
     Observation,
     Permit,
     SetOperative,
+    StartAnew,
     TokenPresented,
     Welcome,
     Withdraw,
@@ -291,3 +292,21 @@ def test_a_bad_configuration_is_refused_with_exit_code_2(tmp_path: Path) -> None
     assert done.returncode == 2
     assert "bad.yaml:" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_fresh_start_is_given_to_an_idle_charger_only(charger: Charger) -> None:
+    agent = charger.start()
+    agent.observe(lambda o: o.pilot == "A1", "state A")
+    charger.lab.control.plug(1)
+    agent.observe(lambda o: o.plugged is True, "plugged")
+    agent.channel.send(StartAnew())
+    agent.permit(16.0)
+    agent.observe(lambda o: o.contactor_closed is True, "contactor closed")  # it went on
+    agent.channel.send(StartAnew())
+    agent.permit(10.0)
+    agent.observe(lambda o: o.limit_a == 10.0, "the next permit is obeyed")
+    charger.lab.control.unplug(1)
+    agent.observe(lambda o: o.plugged is False and o.contactor_closed is False, "unplugged and open")
+    agent.channel.send(StartAnew())
+    assert charger.process is not None
+    assert charger.process.wait(PATIENCE_S) == 75
