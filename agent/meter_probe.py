@@ -31,6 +31,10 @@ Exchange = Callable[[ReadRequest], Answer]
 """Sends a request and returns the answer, or None for silence."""
 
 
+SIGNS = 5
+"""What a signing half that answers adds: more than a value that a simpler sister shows besides."""
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """A map that explains what a unit says. The higher the score the better; ``weak``: nothing but energy and power
@@ -107,6 +111,10 @@ def identify(address: int, exchange: Exchange) -> tuple[Match, ...]:
         if reading is None:
             continue
         score = plausibility(reading, registers)
+        if registers.signing is not None and score is not None:
+            # Two makes that differ in nothing but that one signs.
+            state = ReadRequest(address, registers.signing.function, registers.signing.state.address, 1)
+            score = score + SIGNS if isinstance(exchange(state), ReadAnswer) else None
         weak = not reading.voltage_v and reading.frequency_hz is None
         if score is not None and not (weak and reading.energy_import_wh < LEAST_WH):
             found.append(Match(name, registers.name, tuple(names[1:]), score, reading, weak))

@@ -37,6 +37,9 @@ from hal.values import (
     PilotReading,
     ProximityReading,
     ResidualCurrentReading,
+    SignedReading,
+    SigningSession,
+    SigningState,
     TemperatureReading,
     TokenRead,
 )
@@ -55,6 +58,8 @@ class PortKind(Enum):
     CABLE_LOCK = "cable_lock"
     RESIDUAL_CURRENT_MONITOR = "residual_current_monitor"
     POWER_METER = "power_meter"
+    SIGNING_METER = "signing_meter"
+    """Beside POWER_METER: the meter signs what it measured (see ``SigningMeter``)."""
     TOKEN_READER = "token_reader"
     TEMPERATURE_SENSOR = "temperature_sensor"
     EMERGENCY_STOP = "emergency_stop"
@@ -113,6 +118,38 @@ class ResidualCurrentMonitor(Protocol):
 @runtime_checkable
 class PowerMeter(Protocol):
     def meter(self) -> MeterReading | None: ...
+
+
+@runtime_checkable
+class SigningMeter(PowerMeter, Protocol):
+    """A meter that signs the readings a bill is made of.
+
+    A session is a wish: the device works towards it as far as wire and meter allow, also after either was away. A
+    signed set is handed out again and again until it is released, and the meter is not told before that it may
+    forget it: so it outlives every process here. Nothing of this may delay a reading of ``meter()``.
+    """
+
+    def signing(self) -> SigningState | None:
+        """None until the meter was heard."""
+
+    def begin_signing(self, session: SigningSession, now: float) -> None:
+        """Sign for this session. Called again for the same transaction (by a restarted control) it goes on with it."""
+
+    def sign_reading(self, now: float) -> None:
+        """Sign the reading of now, within a session. No effect on a meter that cannot (``SigningState.separate``)."""
+
+    def end_signing(self, transaction: str, now: float) -> None:
+        """The session is over: sign the last reading. A session that was never begun here is looked for as well."""
+
+    def signed(self) -> tuple[SignedReading, ...]:
+        """Return the sets that have not been released, oldest first."""
+
+    def release_signed(self, key: str, now: float) -> None:
+        """This set is kept safe elsewhere: the meter may forget it."""
+
+    def set_clock(self, utc_s: float, offset_min: int, now: float) -> None:
+        """``utc_s`` is the time at ``now``, ``offset_min`` local time's distance from UTC. Written between sessions
+        only; no effect on a meter whose clock cannot be set."""
 
 
 @runtime_checkable
@@ -211,6 +248,7 @@ PROTOCOLS: Mapping[PortKind, type] = {
     PortKind.CABLE_LOCK: CableLock,
     PortKind.RESIDUAL_CURRENT_MONITOR: ResidualCurrentMonitor,
     PortKind.POWER_METER: PowerMeter,
+    PortKind.SIGNING_METER: SigningMeter,
     PortKind.TOKEN_READER: TokenReader,
     PortKind.TEMPERATURE_SENSOR: TemperatureSensor,
     PortKind.EMERGENCY_STOP: EmergencyStop,

@@ -152,6 +152,69 @@ class MeterReading:
     quality: Quality = Quality.GOOD
 
 
+@dataclass(frozen=True, slots=True)
+class SigningSession:
+    """What a signing meter writes into its signed sets. The words are those of OCMF (S.A.F.E. e.V.).
+
+    ``level``, ``flags`` and ``id_type`` are members of OCMF's tables IL, IF and IT; ``point`` names the charge point.
+    """
+
+    transaction: str
+    """Ours, unique for ever: by it a set is known again after a restart."""
+    identified: bool
+    level: str = "NONE"
+    flags: tuple[str, ...] = ()
+    id_type: str = "NONE"
+    id_data: str = ""
+    point: str = ""
+
+
+class SignedMoment(Enum):
+    """Which reading a signed set holds."""
+
+    BEGIN = "begin"
+    UPDATE = "update"
+    END = "end"
+    SESSION = "session"
+    """Begin and end in one set."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedReading:
+    """A signed set as the meter gave it. ``data`` is never touched: one changed byte and no signature fits."""
+
+    at: float
+    key: str
+    """Tells this set from every other."""
+    transaction: str
+    """Of the session it belongs to, as the set itself says; empty when it does not."""
+    moment: SignedMoment
+    data: str
+    encoding: str = "OCMF"
+    signing_method: str = ""
+    """Empty where ``data`` says it itself."""
+    public_key: str = ""
+    """DER (SubjectPublicKeyInfo), hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigningState:
+    """How the signing half of a meter does."""
+
+    at: float
+    ready: bool
+    """The public key is known: it can sign."""
+    separate: bool
+    """It signs each reading by itself; False: begin and end come in one set, and nothing between."""
+    public_key: str = ""
+    transaction: str = ""
+    """For which it is signing now."""
+    failed: str = ""
+    """Transaction for which no signed end can be had any more."""
+    trouble: str = ""
+    """What is wrong, and the remedy; empty when all is well."""
+
+
 class TokenKind(Enum):
     """What kind of identifier a reader gave, in OCPP 2.0.1's words."""
 

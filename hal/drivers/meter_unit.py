@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hal.drivers import register_map
+from hal.drivers.meter_signing import Signing
 from hal.drivers.metering import EnergyRegister, active_power_w, energy_wh, impossible, most_power_w
 from hal.drivers.register_map import Block, Register, RegisterMap
+from hal.drivers.signing_map import SigningMap
 from hal.options import option
-from hal.values import MeterReading
+from hal.values import MeterReading, SignedReading, SigningSession, SigningState
 
 DIGITS = 3
 """Decimals of everything but energy: finer than any meter, coarser than the noise of binary fractions."""
@@ -132,6 +134,42 @@ class MeterUnit:
 
     def _raw(self, register: Register) -> bytes:
         return b"".join(self._data[address] for address in range(register.address, register.end))
+
+
+class SigningMeterUnit(MeterUnit):
+    """One that signs. Implements SigningMeter."""
+
+    def __init__(self, options: MeterOptions, registers: RegisterMap, layout: SigningMap) -> None:
+        super().__init__(options, registers)
+        self.signer = Signing(layout, self.label)
+
+    def signing(self) -> SigningState | None:
+        return self.signer.state()
+
+    def begin_signing(self, session: SigningSession, now: float) -> None:  # noqa: ARG002 (the line comes round)
+        self.signer.begin(session)
+
+    def sign_reading(self, now: float) -> None:  # noqa: ARG002
+        self.signer.read_now()
+
+    def end_signing(self, transaction: str, now: float) -> None:  # noqa: ARG002
+        self.signer.end(transaction)
+
+    def signed(self) -> tuple[SignedReading, ...]:
+        return self.signer.held()
+
+    def release_signed(self, key: str, now: float) -> None:  # noqa: ARG002
+        self.signer.release(key)
+
+    def set_clock(self, utc_s: float, offset_min: int, now: float) -> None:
+        self.signer.set_clock(utc_s, offset_min, now)
+
+
+def unit_of(options: MeterOptions, registers: RegisterMap) -> MeterUnit:
+    """Return the unit for a meter with this map."""
+    if registers.signing is None:
+        return MeterUnit(options, registers)
+    return SigningMeterUnit(options, registers, registers.signing)
 
 
 def _rounded(values: Mapping[str, tuple[float, ...]], key: str) -> tuple[float, ...]:

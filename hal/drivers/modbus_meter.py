@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hal.drivers import modbus_rtu, register_map
-from hal.drivers.meter_unit import MeterOptions, MeterUnit
+from hal.drivers.map_reading import MapError
+from hal.drivers.meter_unit import MeterOptions, MeterUnit, SigningMeterUnit, unit_of
 from hal.drivers.modbus.framing import Mbap, Rtu, gap_s
 from hal.drivers.modbus.master import Line, Master, Outcome, Unanswered
-from hal.drivers.modbus.pdu import Answered, Read, Refused
+from hal.drivers.modbus.pdu import Answered, Read, Refused, Request
 from hal.drivers.modbus.tcp_line import TcpLine, check_host
-from hal.drivers.register_map import Block, MapError
+from hal.drivers.register_map import Block
 from hal.drivers.serial_line import SerialLine, SerialSettings
 from hal.options import option
 from hal.ports import DeviceError, PortKind
@@ -95,11 +96,15 @@ class ModbusMeter:
         self._units: dict[str, MeterUnit] = {}
         try:
             for meter in options.meters:
-                self._units[meter.name] = MeterUnit(meter, register_map.load(meter.map))
+                self._units[meter.name] = unit_of(meter, register_map.load(meter.map))
         except MapError as error:
             self._trouble = str(error)
         self._jobs: list[tuple[MeterUnit, Block]] = []
         """What is left of this cycle; the first is under way, or next."""
+        self._signers = [unit for unit in self._units.values() if isinstance(unit, SigningMeterUnit)]
+        self._signing: SigningMeterUnit | None = None
+        """Whose signing half the request under way is for."""
+        self._signed_last = False
         self._tries_left = 0
         self._next_cycle = 0.0
         self._closed = False
@@ -120,13 +125,13 @@ class ModbusMeter:
         if self._line.is_open:
             self._work(now)
         else:
-            self._jobs.clear()
+            self._forget()
 
     def on_timer(self, now: float) -> float:
         if self._closed:
             return now + self._options.poll_interval_s
         if not self._line.is_open:
-            self._jobs.clear()
+            self._forget()
             try:
                 self._open(now)
             except DeviceError as error:  # the node came back as something else
@@ -138,7 +143,7 @@ class ModbusMeter:
 
     def close(self) -> None:
         self._closed = True
-        self._jobs.clear()
+        self._forget()
         self._line.close()
 
     def health(self, now: float) -> Health:  # noqa: ARG002 (part of the contract)
@@ -164,19 +169,50 @@ class ModbusMeter:
         if self._line.open(now):
             self._master.reset(now)
 
+    def _forget(self) -> None:
+        """The line is gone, and with it what was under way."""
+        self._jobs.clear()
+        signing, self._signing = self._signing, None
+        if signing is not None:
+            signing.signer.interrupted()
+
     def _work(self, now: float) -> float:
         """Do what is due and return when to come again."""
         outcome = self._master.take(now)
-        if outcome is not None and self._jobs:
+        if outcome is not None and self._signing is not None:
+            unit, self._signing = self._signing, None
+            unit.signer.became(outcome, now)
+        elif outcome is not None and self._jobs:
             self._became(outcome, now)
         if not self._line.is_open:
-            self._jobs.clear()
+            self._forget()
             return self._line.next_open_at
-        if not self._jobs and now >= self._next_cycle:
-            self._begin_cycle(now)
-        if self._jobs and self._master.free(now):
+        if self._signing is None and not self._jobs:
+            self._choose(now)
+        if self._jobs and self._signing is None and self._master.free(now):
             self._ask(now)
-        return self._master.wake_at(now) if self._jobs else self._next_cycle
+        if self._jobs or self._signing is not None:
+            return self._master.wake_at(now)
+        wakes = [self._next_cycle, *(unit.signer.wake_at(now) for unit in self._signers)]
+        return max(min(wakes), now + 0.001)
+
+    def _choose(self, now: float) -> None:
+        """Between two cycles: read the meters, or let one of them sign. On a busy line by turns."""
+        due = now >= self._next_cycle
+        if not (due and self._signed_last) and self._signers and self._master.free(now):
+            for unit in self._signers:
+                request = unit.signer.next(now)
+                if request is not None:
+                    self._ask_signer(unit, request, now)
+                    return
+        if due:
+            self._signed_last = False
+            self._begin_cycle(now)
+
+    def _ask_signer(self, unit: SigningMeterUnit, request: Request, now: float) -> None:
+        self._signing, self._signed_last = unit, True
+        self._signers.append(self._signers.pop(self._signers.index(unit)))  # the next one goes first
+        self._master.ask(unit.options.address, request, now)
 
     def _begin_cycle(self, now: float) -> None:
         self._next_cycle = now + self._options.poll_interval_s
@@ -246,7 +282,15 @@ class ModbusMeter:
 
 
 def _units(options: ModbusMeterOptions) -> Mapping[str, frozenset[PortKind]]:
-    return {meter.name: frozenset({PortKind.POWER_METER}) for meter in options.meters}
+    return {meter.name: _ports(meter) for meter in options.meters}
+
+
+def _ports(meter: MeterOptions) -> frozenset[PortKind]:
+    try:
+        signs = register_map.load(meter.map).signing is not None
+    except MapError:  # told at the start
+        signs = False
+    return frozenset({PortKind.POWER_METER, PortKind.SIGNING_METER} if signs else {PortKind.POWER_METER})
 
 
 DRIVER = Driver(

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hal.drivers import rcm_map
+from hal.drivers.map_reading import MapError
 from hal.drivers.modbus import framing
 from hal.drivers.modbus.framing import Rtu
 from hal.drivers.modbus.master import Master, Outcome, Unanswered
 from hal.drivers.modbus.pdu import Answered, Read, Refused, Request, WriteRegisters
 from hal.drivers.rcm_map import Write
 from hal.drivers.rcm_monitor import MonitorOptions, MonitorUnit
-from hal.drivers.register_map import Block, MapError
+from hal.drivers.register_map import Block
 from hal.drivers.serial_line import SerialLine, SerialSettings
 from hal.options import option
 from hal.ports import DeviceError, PortKind

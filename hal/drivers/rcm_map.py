@@ -13,18 +13,9 @@ from typing import Any
 
 import yaml
 
+from hal.drivers.map_reading import MapError, read_choice, read_integer, read_mapping
 from hal.drivers.modbus_rtu import MAX_REGISTERS, READ_FUNCTIONS
-from hal.drivers.register_map import (
-    REGISTER_KEYS,
-    Block,
-    MapError,
-    Register,
-    RegisterMap,
-    read_choice,
-    read_integer,
-    read_mapping,
-    read_register,
-)
+from hal.drivers.register_map import REGISTER_KEYS, Block, Register, RegisterMap, read_register
 
 FOLDER = Path(__file__).parent / "maps" / "rcm"
 VALUES = ("dc_ma", "ac_ma", "rms_ma")

@@ -16,7 +16,9 @@ from typing import Any
 
 import yaml
 
+from hal.drivers.map_reading import MapError, read_choice, read_integer, read_mapping
 from hal.drivers.modbus_rtu import MAX_REGISTERS, READ_FUNCTIONS
+from hal.drivers.signing_map import SigningMap, read_signing
 
 FOLDER = Path(__file__).parent / "maps"
 
@@ -37,15 +39,11 @@ _FORMATS = {
 }
 _UNSIGNED = (">H", ">I", ">Q")
 """Counters of these formats roll over at their own width, unless the map says where."""
-_MAP_KEYS = {"name", "also", "source", "function", "word_order", "max_registers", "max_gap", "values"}
+_MAP_KEYS = {"name", "also", "source", "function", "word_order", "max_registers", "max_gap", "values", "signing"}
 REGISTER_KEYS = {"address", "type", "scale", "optional", "absent", "rolls_over_at"}
 SMALLEST_NORMAL = {">f": 2.0**-126, ">d": 2.0**-1022}
 """Numbers below are never measured; they are what swapped words look like."""
 _WORD_ORDERS = ("high_first", "low_first")
-
-
-class MapError(ValueError):
-    """A register map breaks a rule. The text names the file, the place and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +103,8 @@ class RegisterMap:
     max_registers: int
     max_gap: int
     values: Mapping[str, tuple[Register, ...]]
+    signing: SigningMap | None = None
+    """Where the meter signs, if it does."""
 
     def registers(self) -> Iterator[Register]:
         for registers in self.values.values():
@@ -202,7 +202,8 @@ def parse(content: Any, source: str) -> RegisterMap:
     also = top.get("also", [])
     if not isinstance(also, list) or not all(isinstance(item, str) for item in also):
         raise MapError(f"{source}: also: give a list of names")
-    return RegisterMap(str(top.get("name", source)), function, max_registers, max_gap, values)
+    signing = read_signing(top["signing"], function, f"{source}: signing") if "signing" in top else None
+    return RegisterMap(str(top.get("name", source)), function, max_registers, max_gap, values, signing)
 
 
 def read_register(entry: Any, low_first: bool, where: str) -> Register:
@@ -224,26 +225,3 @@ def read_register(entry: Any, low_first: bool, where: str) -> Register:
     if not end and form in _UNSIGNED:
         end = 2 ** (8 * struct.calcsize(form)) * abs(scale)
     return Register(address, form, float(scale), low_first, optional, tuple(absent), float(end))
-
-
-def read_mapping(content: Any, allowed: set[str], where: str) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise MapError(f"{where}: give keys and values")
-    unknown = [str(key) for key in content if key not in allowed]
-    if unknown:
-        raise MapError(f"{where}: unknown: {', '.join(unknown)}; allowed are: {', '.join(sorted(allowed))}")
-    return content
-
-
-def read_choice(content: dict[str, Any], key: str, choices: tuple[Any, ...], where: str, default: Any) -> Any:
-    value = content.get(key, default)
-    if value not in choices:
-        raise MapError(f"{where}: {key}: {value!r} is none of {', '.join(str(choice) for choice in choices)}")
-    return value
-
-
-def read_integer(content: dict[str, Any], key: str, low: int, high: int, where: str, default: int | None) -> int:
-    value = content.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise MapError(f"{where}: {key}: {value!r} is not a whole number from {low} to {high}")
-    return value

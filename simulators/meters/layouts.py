@@ -210,6 +210,9 @@ LAYOUTS: Mapping[str, Layout] = {
     **{name: _eastron(name) for name in eastron.MAPS},
     "em112": _paged(READ_INPUT, _gavazzi_one_phase, (0x10,), 50, ((0x00, 0x24),)),
     "em340": _paged(READ_INPUT, _gavazzi_three_phase(0x31, 0x33, 0x34, 0x4E), (0x34,), 50, ((0x00, 0x60),)),
+    "em580": _paged(  # one whose signing half is not fitted shows it idle
+        READ_INPUT, _gavazzi_three_phase(0x31, 0x33, 0x34, 0x4E), (0x34,), 125, ((0x00, 0x60), (0x7100, 0x7102))
+    ),
     "em24": _paged(READ_INPUT, _gavazzi_three_phase(0x35, 0x37, 0x3E, 0x5C), (0x3E,), 11, ((0x00, 0x60),)),
     "abb-b21": _paged(READ_HOLDING, _abb(1), (0x5000,), 125, ((0x5000, 0x5020), (0x5B00, 0x5B40))),
     "abb-b23": _paged(READ_HOLDING, _abb(3), (0x5000,), 125, ((0x5000, 0x5020), (0x5B00, 0x5B40))),

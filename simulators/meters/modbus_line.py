@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from simulators.meters.layouts import LAYOUTS
 from simulators.meters.register import MeterCore
+from simulators.meters.signing import SigningCore
 from simulators.oracle import EventLog
 
 ILLEGAL_FUNCTION = 1
 ILLEGAL_ADDRESS = 2
+ILLEGAL_VALUE = 3
+WRITE_REGISTERS = 16
 REQUEST_SIZE = 8
+WRITE_HEAD = 7
+"""Bytes of a write before its registers; two follow them."""
 SLOW_S = 0.7
 """How late a slow meter is: later than any master waits."""
 GAP_S = 0.05
@@ -43,6 +49,7 @@ class Slave:
     swapped_words: bool = False
     slow: bool = False
     reads: int = 0
+    signer: SigningCore | None = None
     baud: int = 0
     """The speed it is set to; 0: it understands whatever speed the host has set."""
 
@@ -71,14 +78,19 @@ class ModbusLine:
         self._heard_at = now
         self._rest += data
         while len(self._rest) >= REQUEST_SIZE:
-            request = bytes(self._rest[:REQUEST_SIZE])
+            size = REQUEST_SIZE
+            if self._rest[1] == WRITE_REGISTERS and self._rest[6] == 2 * self._rest[5]:
+                size = WRITE_HEAD + self._rest[6] + 2
+                if len(self._rest) < size:
+                    return
+            request = bytes(self._rest[:size])
             if crc16(request[:-2]) == request[-2:]:
-                del self._rest[:REQUEST_SIZE]
-                self._serve(request)
+                del self._rest[:size]
+                self._serve(request, now)
             else:
                 del self._rest[0]
 
-    def _serve(self, request: bytes) -> None:
+    def _serve(self, request: bytes, now: float) -> None:
         slave = self.slaves.get(request[0])
         if slave is None or slave.core.silent:
             return
@@ -89,8 +101,17 @@ class ModbusLine:
         layout = LAYOUTS[slave.map_name]
         body: bytes | None = None
         code = ILLEGAL_FUNCTION
+        if function == WRITE_REGISTERS and slave.signer is not None and not slave.exception:
+            words = [int.from_bytes(request[at : at + 2], "big") for at in range(WRITE_HEAD, len(request) - 2, 2)]
+            done = slave.signer.write(first, words, now, time.time())
+            self._reply(slave, request[:6] if done else bytes([slave.address, function | 0x80, ILLEGAL_VALUE]))
+            return
         if function == layout.function and not slave.exception:
-            body, code = layout.read(slave.core, first, count), ILLEGAL_ADDRESS
+            code = ILLEGAL_ADDRESS
+            if slave.signer is not None:
+                body = slave.signer.read(first, count, now)
+            if body is None:
+                body = layout.read(slave.core, first, count)
         if body is None:
             reply = bytes([slave.address, function | 0x80, code])
         else:
@@ -98,6 +119,9 @@ class ModbusLine:
             slave.reads += 1
             if any(first <= address < first + count for address in layout.energy):
                 slave.log.add("read", register_wh=slave.core.shown()[0], first=first, count=count)
+        self._reply(slave, reply)
+
+    def _reply(self, slave: Slave, reply: bytes) -> None:
         check = crc16(reply)
         if slave.bad_crc:
             check = bytes([check[0] ^ 0xFF, check[1]])

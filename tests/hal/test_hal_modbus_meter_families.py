@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -252,6 +252,7 @@ for _name, _same in (
     (str(EXAMPLE), "finder-7m38"),
 ):
     VECTORS[_name] = VECTORS[_same]
+VECTORS["em580"] = replace(VECTORS["em340"], power_factor=None)
 
 
 def unit_of(name: str, **options: object) -> MeterUnit:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from hal import ports, registry
 from hal.drivers import rcm_map
+from hal.drivers.map_reading import MapError
 from hal.drivers.modbus_rcm import ModbusRcm, ModbusRcmOptions
 from hal.drivers.rcm_map import SelfTestMap, Write
 from hal.drivers.rcm_monitor import MonitorOptions, MonitorUnit, SelfTestRun
-from hal.drivers.register_map import MapError
 from hal.ports import DeviceError
 from hal.values import ResidualCurrentReading, SelfTest
 from simulators.rcm.modbus_monitor import RcmLine, Unit

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hal.drivers import register_map
-from hal.drivers.register_map import Block, MapError, Register
+from hal.drivers.map_reading import MapError
+from hal.drivers.register_map import Block, Register
 
 V3 = [0x00, 0x02, 0x04]
 I3 = [0x06, 0x08, 0x0A]
