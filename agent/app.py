@@ -28,6 +28,7 @@ from agent.link.messages import Permit, ToAgent, ToControl, Welcome
 from agent.local.server import LocalApiError
 from agent.local.status import StatusDocument
 from agent.localwork import LocalWork
+from agent.notify import notify, watchdog_period_s
 from agent.ocpp.ports import DataTransfer, TransferAnswer, UplinkReport, UplinkState
 from agent.ocpp.tunnel import Tunnel
 from agent.ocpp.v16.configuration import initial_settings
@@ -96,7 +97,8 @@ TIME_SET_S = 1.0
 class App:
     """One running agent. Implements ``agent.ocpp.ports.StationPort`` and the local API's status source."""
 
-    def __init__(self, configuration: config.Config) -> None:
+    def __init__(self, configuration: config.Config, path: Path | None = None) -> None:
+        """``path`` of the configuration, for those who change it."""
         self._config = configuration
         self._clock = Clock()
         self._journal = Journal.open(configuration.journal_path, self._clock.boot)
@@ -124,7 +126,8 @@ class App:
             self._security,
             self._files.surroundings,
         )
-        self._local = LocalWork(configuration, self._journal, self._clock, self._security, self, self._tunnel.wake)
+        wake = self._tunnel.wake
+        self._local = LocalWork(configuration, self._journal, self._clock, self._security, self, wake, path)
         self._timer: asyncio.TimerHandle | None = None
         self._unlocks: dict[int, asyncio.Future[UnlockAnswer]] = {}
         self._next_unlock = 1
@@ -133,6 +136,7 @@ class App:
         self._retry: asyncio.TimerHandle | None = None
         self._exit: asyncio.Future[int] | None = None
         self._resetting: asyncio.Task[None] | None = None
+        self._feeding: asyncio.TimerHandle | None = None
 
     # ---- life ------------------------------------------------------------------------------------------------
 
@@ -146,18 +150,28 @@ class App:
         self._security.started(f"evse-agent {__version__}")
         self._files.start()
         self._link.start()
-        await self._local.server.start()
+        await self._local.start()
         tunnel = asyncio.create_task(self._tunnel.run(), name="tunnel")
         tunnel.add_done_callback(self._tunnel_ended)
         gc.collect()
         gc.freeze()
+        notify("READY=1")
+        self._feed_watchdog()
         try:
             return await self._exit
         finally:
+            notify("STOPPING=1")
             await self._close(tunnel)
 
+    def _feed_watchdog(self) -> None:
+        """By the loop itself: whatever holds it up for long ends in a fresh start."""
+        period_s = watchdog_period_s()
+        if period_s is not None:
+            notify("WATCHDOG=1")
+            self._feeding = asyncio.get_running_loop().call_later(period_s, self._feed_watchdog)
+
     async def _close(self, tunnel: asyncio.Task[None]) -> None:
-        for timer in (self._timer, self._retry):
+        for timer in (self._timer, self._retry, self._feeding):
             if timer is not None:
                 timer.cancel()
         if self._resetting is not None:
@@ -165,7 +179,7 @@ class App:
         tunnel.cancel()
         await asyncio.gather(tunnel, return_exceptions=True)
         await self._files.close()
-        await self._local.server.close()
+        await self._local.close()
         self._link.close()
         self._keeper.write([], last=True)
         self._journal.close()
@@ -461,7 +475,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=configuration.logging.level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
     try:
-        return asyncio.run(_run(configuration))
+        return asyncio.run(_run(configuration, options.config))
     except SettingError as error:
         log.critical("%s: ocpp.settings: %s", options.config, error)
         return 2
@@ -470,10 +484,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-async def _run(configuration: config.Config) -> int:
+async def _run(configuration: config.Config, path: Path) -> int:
     _make_directory(configuration.paths.state_dir)
     _make_directory(configuration.paths.runtime_dir)
-    return await App(configuration).run()
+    return await App(configuration, path).run()
 
 
 def _make_directory(path: Path) -> None:

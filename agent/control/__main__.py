@@ -52,6 +52,9 @@ class SafeState:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="evse-control", description="Drives the hardware of a charge point.")
     parser.add_argument("--config", required=True, type=Path, help="configuration file (YAML)")
+    parser.add_argument(
+        "--safe", action="store_true", help="open everything, and end; for when control was killed or hung"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="evse-control: %(levelname)s: %(message)s")
 
@@ -63,6 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)  # noqa: T201 (what the person who started it must read)
         return EXIT_CONFIG
     logging.getLogger().setLevel(config.logging.level.upper())
+    if options.safe:
+        return _make_safe(config)
     safe_state = SafeState()
     atexit.register(safe_state, "the process ends")
     try:
@@ -73,6 +78,22 @@ def main(arguments: list[str] | None = None) -> int:
             log.exception("evse-control ends; a service manager starts it again")
             return 1
         raise
+
+
+def _make_safe(config: object) -> int:
+    """Open everything that the configuration names. Exit status 1 when a device could not be told."""
+    from agent.config.schema import Config
+    from agent.control.hardware import Hardware
+    from agent.control.safe_outputs import open_everything
+
+    assert isinstance(config, Config)
+    if os.environ.get("SERVICE_RESULT") == "success":  # systemd.exec(5): control ended by itself, and did this then
+        return 0
+    unwell = open_everything(Hardware(config, time.monotonic()))
+    for text in unwell:
+        log.error("safe state: %s", text)
+    log.warning("safe state: commanded from outside, since control did not end in good order")
+    return 1 if unwell else 0
 
 
 def _run(config: object, safe_state: SafeState) -> int:
@@ -107,8 +128,8 @@ def _run(config: object, safe_state: SafeState) -> int:
 
     from agent.control.link_server import LinkServer
     from agent.control.loop import Loop
-    from agent.control.notify import notify
     from agent.control.realtime import lock_memory, quieten_garbage_collector, take_priority
+    from agent.notify import notify
 
     server = LinkServer(config.link_path, dispatcher.infos(), dispatcher.on_request, dispatcher.on_connect)
     safe_state.add("closing the link", server.close)

@@ -20,9 +20,9 @@ from agent.control.hardware import Hardware
 from agent.control.lateness import Lateness
 from agent.control.link_server import LinkServer
 from agent.control.loop import Loop
-from agent.control.notify import notify
 from agent.control.rate_limit import RateLimit
 from agent.link.messages import FaultCode, Permit
+from agent.notify import notify
 from hal.ports import PortKind
 from hal.registry import Driver
 from hal.values import ContactorReading, Health, PilotReading, PilotState, TokenKind, TokenRead

@@ -18,3 +18,16 @@ def notify(state: str) -> None:
             out.sendto(state.encode(), address)
         except OSError:
             return
+
+
+def watchdog_period_s() -> float | None:
+    """Return how often to feed the service manager's watchdog, a third of its patience; None when it has none for us.
+
+    systemd passes its patience in ``$WATCHDOG_USEC``, for ``$WATCHDOG_PID`` alone (sd_watchdog_enabled(3)).
+    """
+    try:
+        patience_us = int(os.environ.get("WATCHDOG_USEC", "0"))
+        meant_for = int(os.environ.get("WATCHDOG_PID", os.getpid()))
+    except ValueError:
+        return None
+    return patience_us / 3e6 if patience_us > 0 and meant_for == os.getpid() else None
