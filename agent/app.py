@@ -97,8 +97,7 @@ TIME_SET_S = 1.0
 class App:
     """One running agent. Implements ``agent.ocpp.ports.StationPort`` and the local API's status source."""
 
-    def __init__(self, configuration: config.Config, path: Path | None = None) -> None:
-        """``path`` of the configuration, for those who change it."""
+    def __init__(self, configuration: config.Config) -> None:
         self._config = configuration
         self._clock = Clock()
         self._journal = Journal.open(configuration.journal_path, self._clock.boot)
@@ -126,8 +125,7 @@ class App:
             self._security,
             self._files.surroundings,
         )
-        wake = self._tunnel.wake
-        self._local = LocalWork(configuration, self._journal, self._clock, self._security, self, wake, path)
+        self._local = LocalWork(configuration, self._journal, self._clock, self._security, self, self._tunnel.wake)
         self._timer: asyncio.TimerHandle | None = None
         self._unlocks: dict[int, asyncio.Future[UnlockAnswer]] = {}
         self._next_unlock = 1
@@ -150,7 +148,7 @@ class App:
         self._security.started(f"evse-agent {__version__}")
         self._files.start()
         self._link.start()
-        await self._local.start()
+        await self._local.server.start()
         tunnel = asyncio.create_task(self._tunnel.run(), name="tunnel")
         tunnel.add_done_callback(self._tunnel_ended)
         gc.collect()
@@ -179,7 +177,7 @@ class App:
         tunnel.cancel()
         await asyncio.gather(tunnel, return_exceptions=True)
         await self._files.close()
-        await self._local.close()
+        await self._local.server.close()
         self._link.close()
         self._keeper.write([], last=True)
         self._journal.close()
@@ -475,7 +473,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=configuration.logging.level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
     try:
-        return asyncio.run(_run(configuration, options.config))
+        return asyncio.run(_run(configuration))
     except SettingError as error:
         log.critical("%s: ocpp.settings: %s", options.config, error)
         return 2
@@ -484,10 +482,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-async def _run(configuration: config.Config, path: Path) -> int:
+async def _run(configuration: config.Config) -> int:
     _make_directory(configuration.paths.state_dir)
     _make_directory(configuration.paths.runtime_dir)
-    return await App(configuration, path).run()
+    return await App(configuration).run()
 
 
 def _make_directory(path: Path) -> None:
