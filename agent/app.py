@@ -97,7 +97,8 @@ TIME_SET_S = 1.0
 class App:
     """One running agent. Implements ``agent.ocpp.ports.StationPort`` and the local API's status source."""
 
-    def __init__(self, configuration: config.Config) -> None:
+    def __init__(self, configuration: config.Config, path: Path | None = None) -> None:
+        """``path`` of the configuration, for those who change it."""
         self._config = configuration
         self._clock = Clock()
         self._journal = Journal.open(configuration.journal_path, self._clock.boot)
@@ -125,7 +126,8 @@ class App:
             self._security,
             self._files.surroundings,
         )
-        self._local = LocalWork(configuration, self._journal, self._clock, self._security, self, self._tunnel.wake)
+        wake = self._tunnel.wake
+        self._local = LocalWork(configuration, self._journal, self._clock, self._security, self, wake, path)
         self._timer: asyncio.TimerHandle | None = None
         self._unlocks: dict[int, asyncio.Future[UnlockAnswer]] = {}
         self._next_unlock = 1
@@ -148,7 +150,7 @@ class App:
         self._security.started(f"evse-agent {__version__}")
         self._files.start()
         self._link.start()
-        await self._local.server.start()
+        await self._local.start()
         tunnel = asyncio.create_task(self._tunnel.run(), name="tunnel")
         tunnel.add_done_callback(self._tunnel_ended)
         gc.collect()
@@ -177,7 +179,7 @@ class App:
         tunnel.cancel()
         await asyncio.gather(tunnel, return_exceptions=True)
         await self._files.close()
-        await self._local.server.close()
+        await self._local.close()
         self._link.close()
         self._keeper.write([], last=True)
         self._journal.close()
@@ -473,7 +475,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=configuration.logging.level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
     try:
-        return asyncio.run(_run(configuration))
+        return asyncio.run(_run(configuration, options.config))
     except SettingError as error:
         log.critical("%s: ocpp.settings: %s", options.config, error)
         return 2
@@ -482,10 +484,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-async def _run(configuration: config.Config) -> int:
+async def _run(configuration: config.Config, path: Path) -> int:
     _make_directory(configuration.paths.state_dir)
     _make_directory(configuration.paths.runtime_dir)
-    return await App(configuration).run()
+    return await App(configuration, path).run()
 
 
 def _make_directory(path: Path) -> None:

@@ -9,9 +9,13 @@ from typing import Any, Protocol
 
 from agent.clock import Clock
 from agent.config.schema import Config
+from agent.configwork import ConfigWork
+from agent.configwork import ports as config_ports
+from agent.files.masking import is_secret
 from agent.journal.journal import Journal
 from agent.link.messages import ToControl
 from agent.local.books import methods as books_methods
+from agent.local.configuration import methods as config_methods
 from agent.local.login import Access
 from agent.local.methods import Caller, Method
 from agent.local.roles import Role, Roles
@@ -36,6 +40,8 @@ class Agent(Protocol):
     def status(self) -> StatusDocument: ...
     def set_uplink(self, online: bool) -> None: ...
     def live(self, evse: int) -> LiveDocument: ...
+    def busy(self) -> bool: ...
+    def restart(self) -> None: ...
     def to_control(self, message: ToControl) -> bool: ...
 
 
@@ -50,30 +56,55 @@ class LocalWork:
         security: Security,
         agent: Agent,
         wake: Callable[[], None],
+        config_path: Path | None = None,
     ) -> None:
         self._clock = clock
         self._security = security
         roles = roles_of(config)
         self.access = Access(journal, roles, lambda: clock.now().monotonic_s, self._logged_in)
         self._audit_log = SecurityLog(audit_path(config))
+        self.config = ConfigWork(
+            config_path,
+            config,
+            journal,
+            clock,
+            agent,
+            lambda text: security.record(SecurityEvent.RECONFIGURATION, text),
+            is_secret,
+        )
         self.server = LocalServer(
             config.api_path,
             agent,
-            _methods([evse.id for evse in config.evses], agent, journal, self.access, wake),
+            {
+                **_methods([evse.id for evse in config.evses], agent, journal, self.access, wake),
+                **config_methods(config_ports(self.config, self._note)),
+            },
             topics=_topics([evse.id for evse in config.evses], agent),
             roles=roles,
             audit=self._audited,
         )
+
+    async def start(self) -> None:
+        """Raises LocalApiError."""
+        await self.server.start()
+        self.config.start()
+
+    async def close(self) -> None:
+        self.config.close()
+        await self.server.close()
 
     def _logged_in(self, good: bool, who: str) -> None:
         event = SecurityEvent.MAINTENANCE_LOGIN_ACCEPTED if good else SecurityEvent.MAINTENANCE_LOGIN_FAILED
         self._security.record(event, who)
 
     def _audited(self, caller: Caller, method: str, parameters: dict[str, Any], why: str) -> None:
-        moment = self._clock.now()
         given = json.dumps(parameters, ensure_ascii=False, default=str)[:MOST_AUDITED]
-        outcome = f"refused: {why}" if why else "done"
-        self._audit_log.append(moment.utc_s, moment.synced, method, f"{given} by {caller.who}: {outcome}")
+        self._note(caller, method, given, f"refused: {why}" if why else "done")
+
+    def _note(self, caller: Caller, method: str, what: str, outcome: str = "done") -> None:
+        moment = self._clock.now()
+        text = f"{what[:MOST_AUDITED]} by {caller.who}: {outcome}"
+        self._audit_log.append(moment.utc_s, moment.synced, method, text)
 
 
 def _methods(
@@ -103,6 +134,7 @@ def catalogue() -> tuple[dict[str, Method], dict[str, Polled | Published]]:
     nothing: Any = _Nothing()
     server = {**server_methods(nothing), **subscription_methods()}
     methods = _methods((), nothing, nothing, Access(nothing, Roles({}), lambda: 0.0, lambda *_: None), lambda: None)
+    methods |= config_methods(config_ports(nothing, nothing))
     return {**server, **methods}, {**server_topics(nothing), **_topics((), nothing)}
 
 

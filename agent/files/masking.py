@@ -15,6 +15,11 @@ _SECRET_NAME = re.compile(r"password|secret|token$|authorizationkey|private|cred
 _USER_PART = re.compile(r"(?<=://)[^/@\s]+@")
 
 
+def is_secret(name: str) -> bool:
+    """Whether an option of this name holds a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def masked(value: Any, name: str = "") -> Any:
     """Return a configuration (dataclasses, mappings, sequences) as JSON can carry it, without its secrets."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
