@@ -206,5 +206,5 @@ def _reason(error: Exception) -> str:
 def _hung_up(fd: int) -> bool:
     """Tell an empty read at end of life from one that merely came too early (VMIN is 0)."""
     poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(0))
+    poll.register(fd, 0)  # hang-up and error are told unasked; data that has come since is no loss
+    return any(events & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, events in poll.poll(0))

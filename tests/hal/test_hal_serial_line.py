@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import select
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,12 +140,26 @@ def test_loss_is_noticed_by_reading_and_by_writing(plug: Plug) -> None:
 
 
 def test_an_end_of_file_is_loss(line: SerialLine, plug: Plug, monkeypatch: pytest.MonkeyPatch) -> None:
-    plug.send(b"readable")
-    monkeypatch.setattr(serial_line.os, "read", lambda fd, size: b"")
-    while line.is_open and not serial_line._hung_up(line.fileno() or 0):
-        os.sched_yield()
+    plug.pull()
+    monkeypatch.setattr(serial_line.os, "read", lambda fd, size: b"")  # as a USB adapter that was pulled reads
     line.read()
     assert not line.is_open
+    assert "was unplugged" in line.trouble
+
+
+def test_what_arrives_behind_an_empty_read_is_no_loss(
+    line: SerialLine, plug: Plug, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_too_early(fd: int, size: int) -> bytes:
+        plug.send(b"late")
+        select.select([fd], (), (), 5.0)
+        return b""
+
+    with monkeypatch.context() as early:
+        early.setattr(serial_line.os, "read", read_too_early)
+        assert line.read() == b""
+    assert line.is_open, line.trouble
+    assert line.read() == b"late"
 
 
 def test_opening_is_tried_at_intervals(tmp_path: Path) -> None:
@@ -178,8 +192,7 @@ def test_time_of_a_character() -> None:
 
 def test_discarded_input_is_gone(line: SerialLine, plug: Plug) -> None:
     plug.send(b"old")
-    while not serial_line._hung_up(line.fileno() or 0):  # until it is readable
-        os.sched_yield()
+    assert select.select([line.fileno()], (), (), 5.0)[0]
     line.discard_input()
     assert line.read() == b""
     assert line.is_open
