@@ -7,6 +7,7 @@ meter's register stood before and after. Nothing the product says about itself g
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 import time
 from collections.abc import Sequence
@@ -63,11 +64,7 @@ def lived(directory: Path, deeds: Sequence[Deed]) -> list[Charge]:
         board = _events(directory / f"board{deed.evse}.jsonl")
         meter = directory / f"meter{deed.evse}.jsonl"
         closed = next(e for e in board if e["event"] == "contacts_closed" and e["wall_s"] >= deed.allowed_from_s)
-        opened = [
-            e
-            for e in board
-            if e["event"] == "contacts_opened" and closed["wall_s"] < e["wall_s"] < deed.ended_by_s + 10
-        ][-1]
+        opened = _opened(board, closed["wall_s"], deed)
         charges.append(
             Charge(
                 deed.evse,
@@ -81,6 +78,16 @@ def lived(directory: Path, deeds: Sequence[Deed]) -> list[Charge]:
             )
         )
     return charges
+
+
+def _opened(board: Sequence[dict[str, Any]], closed_s: float, deed: Deed) -> dict[str, Any]:
+    """Return the opening that ended the charge: the last before anything closed again, however long that took."""
+    again = (e["wall_s"] for e in board if e["event"] == "contacts_closed" and e["wall_s"] >= deed.ended_by_s)
+    end_s = next(again, math.inf)
+    opened = [e for e in board if e["event"] == "contacts_opened" and closed_s < e["wall_s"] < end_s]
+    if not opened:
+        raise ValueError(f"EVSE {deed.evse}: its contacts never opened after {deed.token}; look into the board's log")
+    return opened[-1]
 
 
 def _registered(path: Path) -> list[dict[str, Any]]:

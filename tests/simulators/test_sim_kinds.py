@@ -138,6 +138,17 @@ def test_every_reader(tmp_path: Path, name: str, each: bool) -> None:
     with_lab(tmp_path, look, reader=name, readers_per_evse=each, evses=2)
 
 
+def test_what_two_devices_share_is_written_out_twice(tmp_path: Path) -> None:
+    """The agent takes no anchors."""
+    lab = LabSettings(tmp_path, evses=2)
+    shared = {"registers": [1, 2]}
+    write_configuration(lab, {"a": shared, "b": shared})
+    text = lab.config_path.read_text(encoding="utf-8")
+    assert text.count("registers") == 2
+    assert "&" not in text
+    assert "*" not in text
+
+
 @pytest.mark.parametrize(
     ("text", "choices"),
     [

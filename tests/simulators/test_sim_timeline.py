@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import struct
 import termios
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO
 
 import pytest
 
-from simulators.demo.books import Charge, Row, table
+from simulators.demo.books import Charge, Deed, Row, lived, table
 from simulators.demo.timeline import CLEAR_LINE, Timeline
 
 
@@ -54,3 +56,29 @@ def test_what_differs_stands_below_its_row_in_80_columns() -> None:
     assert lines[2].endswith("DIFFERS")
     assert "missing from" in lines[3]
     assert lines[-1].endswith("agrees")
+
+
+BOARD = [(10.0, "contacts_closed"), (20.0, "contacts_opened"), (21.0, "contacts_closed")]
+"""A charge that was interrupted."""
+NEXT = [(90.0, "contacts_closed"), (95.0, "contacts_opened")]
+
+
+def _logs(directory: Path, board: list[tuple[float, str]]) -> None:
+    events = [{"event": event, "wall_s": at, "mono_s": at} for at, event in board]
+    registers = [{"mono_s": float(at), "register_wh": 100 * at} for at in range(0, 100, 5)]
+    for name, entries in (("board1", events), ("meter1", registers)):
+        (directory / f"{name}.jsonl").write_text("".join(json.dumps(e) + "\n" for e in entries), encoding="utf-8")
+
+
+@pytest.mark.parametrize("opened_s", [29.9, 31.0, 75.0])
+def test_a_charge_ends_when_its_contacts_open_however_late(tmp_path: Path, opened_s: float) -> None:
+    _logs(tmp_path, [*BOARD, (opened_s, "contacts_opened"), *NEXT])
+    (charge,) = lived(tmp_path, [Deed(1, "ANNA", 5.0, 30.0)])
+    assert (charge.closed_s, charge.opened_s) == (10.0, opened_s)
+    assert charge.stop_wh == 100 * next(at for at in range(0, 100, 5) if at >= opened_s)
+
+
+def test_contacts_that_never_open_are_named(tmp_path: Path) -> None:
+    _logs(tmp_path, BOARD[:1])
+    with pytest.raises(ValueError, match="EVSE 1: its contacts never opened after ANNA"):
+        lived(tmp_path, [Deed(1, "ANNA", 5.0, 30.0)])
