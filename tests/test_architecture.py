@@ -19,6 +19,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "agent/journal": (),
     "agent/station": (
         "agent.link.messages",
+        "agent.link.signing",
         "agent.journal.events",
         "agent.config",
         "agent.clock",

@@ -11,6 +11,7 @@ from agent.control.inputs import EvseInputs, EvseOutputs
 from agent.control.latches import LatchFile
 from agent.control.link_server import LinkServer
 from agent.control.rate_limit import RateLimit
+from agent.control.signing import REQUESTS, SigningDesk
 from agent.link import messages as m
 from hal.values import Indication, MeterReading
 
@@ -36,6 +37,7 @@ class Dispatcher:
         self._outputs: dict[int, EvseOutputs] = {}
         self._told: dict[int, m.Observation] = {}
         self._meter_at: dict[int, float] = {}
+        self._signing = SigningDesk(hardware.signing)
         self._touched: set[int] = set()
         self._next_health = 0.0
         self._overrun_log = RateLimit(10.0)
@@ -53,7 +55,7 @@ class Dispatcher:
 
     def infos(self) -> tuple[m.EvseInfo, ...]:
         return tuple(
-            m.EvseInfo(s.evse, s.max_current_a, s.phases, s.socket, s.has_meter)
+            m.EvseInfo(s.evse, s.max_current_a, s.phases, s.socket, s.has_meter, s.evse in self._signing.evses)
             for s in self._hardware.settings.values()
         )
 
@@ -133,6 +135,8 @@ class Dispatcher:
             for press in ports.take_presses(now):
                 link.send(m.ButtonPressed(number, press.at, press.long))
         self._tell_grid(link, now)
+        if link.connected:
+            self._signing.tell(link.send, now)
         if now >= self._next_health:
             self._next_health = now + HEALTH_S
             for state in self._hardware.devices.values():
@@ -166,6 +170,7 @@ class Dispatcher:
         assert self.link is not None
         self._told.clear()
         self._meter_at.clear()
+        self._signing.forget()
         for state in self._hardware.devices.values():
             ok, detail = health_of(state, now)
             self.link.send(m.DeviceReport(state.device.name, ok, now, detail))
@@ -182,6 +187,11 @@ class Dispatcher:
             return
         if isinstance(message, m.StartAnew):
             self._start_anew()
+            return
+        if isinstance(message, REQUESTS):
+            refused = self._signing.take(message, now)
+            if refused:
+                log.warning("EVSE %d: %s refused: %s", message.evse, type(message).__name__, refused)
             return
         evse = self.evses.get(message.evse)
         if evse is None:

@@ -48,6 +48,8 @@ class Hardware:
         self.ports: dict[int, Ports] = {}
         self.settings: dict[int, EvseSettings] = {}
         self.readers: list[Reader] = []
+        self.signing: dict[int, Source] = {}
+        """Meters that sign what they measured, by EVSE."""
         for evse in config.evses:
             self._add_evse(config, evse, now)
         self.grid_meter: Source | None = None
@@ -68,6 +70,8 @@ class Hardware:
         meter = board if PortKind.POWER_METER in board.kinds else None
         if evse.meter:
             meter = self._find(evse.meter, evse.id)
+        if meter is not None and PortKind.SIGNING_METER in meter.kinds:
+            self.signing[evse.id] = meter
         reader = self._add_reader(evse.reader, evse.id) if evse.reader else None
         ports = Ports(sources, board, sensors, meter, reader, now)
         self.ports[evse.id] = ports

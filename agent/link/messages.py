@@ -5,6 +5,7 @@ The vocabulary is closed: a message that is not here, or does not have these fie
 
 Agent → control: ``Hello``, ``Permit``, ``Withdraw``, ``HoldCable``, ``SetOperative``, ``Indicate``, ``ClearFault``,
 ``ResetBoard``, ``RunSelfTest``, ``StartAnew``.
+Of meters that sign: ``agent.link.signing``.
 
 Control → agent: ``Welcome``, ``Observation``, ``MeterSample``, ``TokenPresented``, ``ButtonPressed``,
 ``FaultReport``, ``DeviceReport``.
@@ -14,6 +15,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+
+from agent.link.signing import (
+    BeginSigning,
+    EndSigning,
+    MeterClock,
+    SignedKept,
+    SignedSet,
+    SigningReport,
+    SignReading,
+)
 
 PROTOCOL = 1
 """Version of this vocabulary. Both sides state it first and part when it differs."""
@@ -172,6 +183,8 @@ class EvseInfo:
     socket: bool
     """True: socket outlet with lock; False: fixed cable."""
     has_meter: bool
+    signs: bool = False
+    """Its meter signs what it measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +296,31 @@ class DeviceReport:
 
 
 ToControl = (
-    Hello | Permit | Withdraw | HoldCable | SetOperative | Indicate | ClearFault | ResetBoard | RunSelfTest | StartAnew
+    Hello
+    | Permit
+    | Withdraw
+    | HoldCable
+    | SetOperative
+    | Indicate
+    | ClearFault
+    | ResetBoard
+    | RunSelfTest
+    | StartAnew
+    | BeginSigning
+    | SignReading
+    | EndSigning
+    | SignedKept
+    | MeterClock
 )
-ToAgent = Welcome | Observation | MeterSample | TokenPresented | ButtonPressed | FaultReport | DeviceReport
+ToAgent = (
+    Welcome
+    | Observation
+    | MeterSample
+    | TokenPresented
+    | ButtonPressed
+    | FaultReport
+    | DeviceReport
+    | SigningReport
+    | SignedSet
+)
 Message = ToControl | ToAgent
