@@ -65,6 +65,11 @@ class Roles:
         self._own_uid = os.geteuid() if own_uid is None else own_uid
         self._groups = {role: frozenset(_numbers(names)) for role, names in groups.items()}
 
+    @property
+    def numbers(self) -> frozenset[int]:
+        """All groups that have a role, by number."""
+        return frozenset().union(*self._groups.values())
+
     def of(self, peer: Peer) -> Role:
         """Return the highest role that a peer has by itself."""
         if peer.uid in (0, self._own_uid):

@@ -21,6 +21,7 @@ from agent import __version__
 from agent.local.methods import Caller, Method, Methods, observe, operate
 from agent.local.roles import Role, Roles, peer_of
 from agent.local.rpc import Audit, LocalApi, encoded, oversized
+from agent.local.socket_access import admit
 from agent.local.status import StatusDocument, StatusSource
 from agent.local.topics import Polled, Published, Subscriber, Topics
 
@@ -129,6 +130,7 @@ class LocalServer:
     async def start(self) -> None:
         """Open the socket. Raises LocalApiError."""
         listener = _listen(self._path)
+        admit(self._path, self._roles.numbers)
         self._inode = self._path.stat().st_ino
         self._server = await asyncio.start_unix_server(self._connected, sock=listener, limit=MAX_LINE_BYTES)
 
