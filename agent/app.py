@@ -34,6 +34,7 @@ from agent.ocpp.tunnel import Tunnel
 from agent.ocpp.v16.configuration import initial_settings
 from agent.security.events import SecurityEvent
 from agent.security.security import Security
+from agent.servicework import Rooms
 from agent.station.books import Books
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import Profile, RateUnit
@@ -126,8 +127,8 @@ class App:
             self._security,
             self._files.surroundings,
         )
-        wake = self._tunnel.wake
-        self._local = LocalWork(configuration, self._journal, self._clock, self._security, self, wake, path)
+        rooms = Rooms(path, self._settings, self._station, self._tunnel, self._files)
+        self._local = LocalWork(configuration, self._journal, self._clock, self._security, self, rooms)
         self._timer: asyncio.TimerHandle | None = None
         self._unlocks: dict[int, asyncio.Future[UnlockAnswer]] = {}
         self._next_unlock = 1

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from agent import __version__
 from agent.clock import Clock
 from agent.config.schema import Config
 from agent.configwork import ConfigWork
-from agent.configwork import ports as config_ports
 from agent.files.masking import is_secret
 from agent.journal.journal import Journal
 from agent.link.messages import ToControl
 from agent.local.books import methods as books_methods
-from agent.local.configuration import methods as config_methods
+from agent.local.commissioning import StatementKey
+from agent.local.commissioning import methods as commissioning_methods
 from agent.local.login import Access
 from agent.local.methods import Caller, Method
 from agent.local.roles import Role, Roles
@@ -28,6 +30,10 @@ from agent.local.topics import Polled, Published
 from agent.security.events import SecurityEvent
 from agent.security.log import SecurityLog
 from agent.security.security import Security
+from agent.servicework import Rooms
+from agent.servicework import methods as rooms_methods
+from agent.servicework import topics as rooms_topics
+from agent.station.commands import SettingAnswer
 from agent.station.documents import LiveDocument
 
 MOST_AUDITED = 1000
@@ -42,11 +48,12 @@ class Agent(Protocol):
     def live(self, evse: int) -> LiveDocument: ...
     def busy(self) -> bool: ...
     def restart(self) -> None: ...
+    def set_setting(self, name: str, text: str) -> SettingAnswer: ...
     def to_control(self, message: ToControl) -> bool: ...
 
 
 class LocalWork:
-    """The server, and what it needs. ``wake`` is called when records were put back into the line."""
+    """The server, and what it needs."""
 
     def __init__(
         self,
@@ -55,16 +62,16 @@ class LocalWork:
         clock: Clock,
         security: Security,
         agent: Agent,
-        wake: Callable[[], None],
-        config_path: Path | None = None,
+        rooms: Rooms,
     ) -> None:
         self._clock = clock
         self._security = security
+        self._identity = config.identity
         roles = roles_of(config)
         self.access = Access(journal, roles, lambda: clock.now().monotonic_s, self._logged_in)
         self._audit_log = SecurityLog(audit_path(config))
         self.config = ConfigWork(
-            config_path,
+            rooms.path,
             config,
             journal,
             clock,
@@ -76,10 +83,10 @@ class LocalWork:
             config.api_path,
             agent,
             {
-                **_methods([evse.id for evse in config.evses], agent, journal, self.access, wake),
-                **config_methods(config_ports(self.config, self._note)),
+                **_methods([evse.id for evse in config.evses], agent, journal, self.access, rooms.tunnel.wake),
+                **rooms_methods(rooms, agent, self.config, self._note),
             },
-            topics=_topics([evse.id for evse in config.evses], agent),
+            topics={**_topics([evse.id for evse in config.evses], agent), **rooms_topics(rooms)},
             roles=roles,
             audit=self._audited,
         )
@@ -92,6 +99,22 @@ class LocalWork:
     async def close(self) -> None:
         self.config.close()
         await self.server.close()
+
+    def _statement_key(self) -> StatementKey:
+        from agent.security.signing import StatementKey as Key  # brings cryptography
+
+        return Key(self._security.folder)
+
+    def _facts(self) -> dict[str, Any]:
+        """What a signed report says of this charge point besides what was given."""
+        moment = self._clock.now()
+        at = datetime.fromtimestamp(max(0.0, moment.utc_s), UTC).isoformat(timespec="seconds")
+        return {
+            "identity": self._identity,
+            "version": __version__,
+            "at": at.replace("+00:00", "Z"),
+            "clock_confirmed": moment.synced,
+        }
 
     def _logged_in(self, good: bool, who: str) -> None:
         event = SecurityEvent.MAINTENANCE_LOGIN_ACCEPTED if good else SecurityEvent.MAINTENANCE_LOGIN_FAILED
@@ -134,8 +157,8 @@ def catalogue() -> tuple[dict[str, Method], dict[str, Polled | Published]]:
     nothing: Any = _Nothing()
     server = {**server_methods(nothing), **subscription_methods()}
     methods = _methods((), nothing, nothing, Access(nothing, Roles({}), lambda: 0.0, lambda *_: None), lambda: None)
-    methods |= config_methods(config_ports(nothing, nothing))
-    return {**server, **methods}, {**server_topics(nothing), **_topics((), nothing)}
+    methods |= rooms_methods(nothing, nothing, nothing, nothing)
+    return {**server, **methods}, {**server_topics(nothing), **_topics((), nothing), **rooms_topics(nothing)}
 
 
 class _Nothing:

@@ -9,6 +9,7 @@ from agent.console.command import Command, Table
 MODULES = (
     "session",
     "state",
+    "config",
 )
 """In the order in which ``help`` shows them."""
 
