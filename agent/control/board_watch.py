@@ -94,8 +94,10 @@ class BoardWatch:
         last = self._started_at if board is None else board.at
         if board is None or now - last >= BOARD_SILENCE_S:
             self.alive = False
-        if now - last >= BOARD_SILENCE_S:
-            why = f": {unhealthy}" if unhealthy else ""
+        why = f": {unhealthy}" if unhealthy else ""
+        if board is None and life.resets is not None:  # its driver has given it up
+            found[FaultCode.BOARD_LOST] = Condition(f"the board is no longer heard{why}")
+        elif now - last >= BOARD_SILENCE_S:
             found[FaultCode.BOARD_LOST] = Condition(f"nothing heard from the board for {BOARD_SILENCE_S:.0f} s{why}")
         if board is None:
             return

@@ -27,9 +27,18 @@ class CableWatch:
         """As it was when the offer began; None between sessions."""
 
     def update(
-        self, reading: ProximityReading | None, plugged: bool, unplugged: bool, offering: bool, now: float
+        self,
+        reading: ProximityReading | None,
+        plugged: bool,
+        unplugged: bool,
+        offering: bool,
+        now: float,
+        *,
+        alive: bool = True,
     ) -> Condition | None:
-        """``plugged``/``unplugged``: seen for sure on the pilot; ``offering``: PWM is on or the contactor closed."""
+        """``plugged``/``unplugged``: seen for sure on the pilot; ``offering``: PWM is on or the contactor closed;
+        ``alive``: the boards are heard. What a silent board does not tell says nothing of the cable; the limit is 0 A
+        meanwhile, and the silence is a fault of its own."""
         if not self._settings.socket:
             return None
         self.cable = None if reading is None else reading.cable
@@ -37,11 +46,11 @@ class CableWatch:
             self.session_cable = None
         elif offering and self.session_cable is None and self.cable not in (None, *UNKNOWN_CABLES):
             self.session_cable = self.cable
-        changed = self.session_cable is not None and self.cable is not self.session_cable
-        text = "none" if self.cable is None else self.cable.name
+        changed = self.session_cable is not None and self.cable not in (None, self.session_cable)
+        text = "unknown" if self.cable is None else self.cable.name
         if self._wrong.held(changed and not unplugged, now, CABLE_FAULT_S) and self.session_cable is not None:
             return Condition(f"proximity coding went from {self.session_cable.name} to {text}")
-        bad = plugged and (self.cable is None or self.cable in UNKNOWN_CABLES)
+        bad = plugged and (alive if self.cable is None else self.cable in UNKNOWN_CABLES)
         if self._missing.held(bad, now, CABLE_MISSING_S):
             if PortKind.PROXIMITY_PILOT not in self._settings.ports:
                 return Condition("the configured devices have no proximity pilot, which a socket needs")

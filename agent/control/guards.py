@@ -58,7 +58,9 @@ class Guards:
         unplugged = self.plugged is False
         offering = sequence.closed or sequence.pilot is Pilot.PWM
         optional = {
-            FaultCode.CABLE: self.cable.update(inputs.proximity, self.plugged is True, unplugged, offering, now),
+            FaultCode.CABLE: self.cable.update(
+                inputs.proximity, self.plugged is True, unplugged, offering, now, alive=self.board.alive
+            ),
             FaultCode.TEMPERATURE: self.temperature.update(inputs.temperatures, now),
             FaultCode.OVER_CURRENT: self._over_current.update(
                 self.fresh_meter(inputs, now), offered_a, sequence.closed, now
