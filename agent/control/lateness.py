@@ -8,11 +8,13 @@ BOUNDS_MS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 class Lateness:
     """``counts[i]`` holds how often the lateness was at most ``BOUNDS_MS[i]``; the last one counts what was later."""
 
-    __slots__ = ("counts", "worst_s")
+    __slots__ = ("_worst_since_s", "counts", "total_s", "worst_s")
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BOUNDS_MS) + 1)
         self.worst_s = 0.0
+        self.total_s = 0.0
+        self._worst_since_s = 0.0
 
     def note(self, late_s: float) -> None:
         late_ms = late_s * 1000.0
@@ -22,7 +24,14 @@ class Lateness:
                 break
         else:
             self.counts[-1] += 1
+        self.total_s += late_s
         self.worst_s = max(self.worst_s, late_s)
+        self._worst_since_s = max(self._worst_since_s, late_s)
+
+    def take_worst_s(self) -> float:
+        """Return the worst since the last call."""
+        worst_s, self._worst_since_s = self._worst_since_s, 0.0
+        return worst_s
 
     def text(self) -> str:
         """Return the counts in one line for the log."""

@@ -19,6 +19,7 @@ from agent.control.dispatch import Dispatcher
 from agent.control.hardware import Hardware
 from agent.control.lateness import Lateness
 from agent.control.link_server import LinkServer
+from agent.link.messages import LoopReport
 
 log = logging.getLogger("evse-control")
 
@@ -31,6 +32,8 @@ OVERRUN_S = 0.05
 COLLECT_S = 600.0
 """Garbage is collected this often, and only while every EVSE is idle."""
 FEED_S = 1.0
+REPORT_S = 10.0
+"""So often control tells how punctual it was."""
 
 
 class Loop:
@@ -53,6 +56,9 @@ class Loop:
         self._next_collect = time.monotonic() + COLLECT_S
         self._due = dict.fromkeys(hardware.ports, 0.0)
         self.lateness = Lateness()
+        self.reaction = Lateness()
+        self._next_report = 0.0
+        self._reported_to = False
 
     def turn(self) -> None:
         """Wait for the next event and deal with it."""
@@ -76,6 +82,8 @@ class Loop:
                 stepped.update(dict.fromkeys(state.evses))
         stepped.update((evse, None) for evse, due in self._due.items() if due <= now)
         self._step(stepped, now)
+        if not by_fd.keys().isdisjoint(readable):
+            self.reaction.note(time.monotonic() - now)
         for fd in readable:  # the agent comes after what the hardware asked for
             if fd not in by_fd and fd != self._wake_fd:
                 self._server.on_readable(fd, now)
@@ -132,6 +140,25 @@ class Loop:
         if now >= self._next_feed:
             self._next_feed = now + FEED_S
             self._feed()
+        self._report(now)
         if now >= self._next_collect and not energised:
             self._next_collect = now + COLLECT_S
             gc.collect()
+
+    def _report(self, now: float) -> None:
+        connected = self._server.connected
+        if connected and (now >= self._next_report or not self._reported_to):
+            self._next_report = now + REPORT_S
+            late, reaction = self.lateness, self.reaction
+            self._server.send(
+                LoopReport(
+                    now,
+                    tuple(late.counts),
+                    late.total_s,
+                    late.take_worst_s(),
+                    tuple(reaction.counts),
+                    reaction.total_s,
+                    reaction.take_worst_s(),
+                )
+            )
+        self._reported_to = connected

@@ -8,7 +8,7 @@ Agent → control: ``Hello``, ``Permit``, ``Withdraw``, ``HoldCable``, ``SetOper
 Of meters that sign: ``agent.link.signing``.
 
 Control → agent: ``Welcome``, ``Observation``, ``MeterSample``, ``TokenPresented``, ``ButtonPressed``,
-``FaultReport``, ``DeviceReport``.
+``FaultReport``, ``DeviceReport``, ``LoopReport``.
 """
 
 from __future__ import annotations
@@ -288,6 +288,23 @@ class FaultReport:
 
 
 @dataclass(frozen=True, slots=True)
+class LoopReport:
+    """How punctual control is, told on connect and every 10 s. Counts per bucket since control began
+    (``agent.control.lateness.BOUNDS_MS``; the last one is what took longer)."""
+
+    at: float
+    late: tuple[int, ...]
+    """How late a tick came."""
+    late_total_s: float
+    late_worst_s: float
+    """Since the report before."""
+    reaction: tuple[int, ...]
+    """From a device's frame being there to the commands it led to being on the wire."""
+    reaction_total_s: float
+    reaction_worst_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceReport:
     device: str
     ok: bool
@@ -320,6 +337,7 @@ ToAgent = (
     | ButtonPressed
     | FaultReport
     | DeviceReport
+    | LoopReport
     | SigningReport
     | SignedSet
 )

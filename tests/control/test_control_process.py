@@ -24,6 +24,7 @@ from agent.link.messages import (
     FaultReport,
     Hello,
     Hold,
+    LoopReport,
     MeterSample,
     Observation,
     Permit,
@@ -310,3 +311,18 @@ def test_a_fresh_start_is_given_to_an_idle_charger_only(charger: Charger) -> Non
     agent.channel.send(StartAnew())
     assert charger.process is not None
     assert charger.process.wait(PATIENCE_S) == 75
+
+
+def test_how_punctual_control_is_is_told_on_connect_and_from_then_on(charger: Charger) -> None:
+    agent = charger.start()
+    agent.observe(lambda o: o.pilot == "A1", "state A")
+    agent.channel.close()
+    agent = charger.agent().hello()
+    first = agent.wait(lambda m: isinstance(m, LoopReport), "a report on connect")
+    assert sum(first.late) > 0
+    assert sum(first.reaction) > 0
+    assert first.reaction_total_s > 0
+    assert first.reaction_worst_s > 0
+    second = agent.wait(lambda m: isinstance(m, LoopReport), "the next report", 30.0)
+    assert second.at - first.at >= 10.0
+    assert sum(second.late) > sum(first.late)
