@@ -16,7 +16,7 @@ PATIENCE_S = 60.0
 OPENS_S = 4.0
 """Half a second by the hardware's own time-out; the rest is for a machine that is busy with other tests."""
 FAULTS = {
-    "can-board": ("bus-off", "board-hung", "board-checksum"),
+    "can-board": ("bus-off", "board-hung", "board-checksum", "board-reset", "board-unplugged"),
     "canopen-io": ("bus-off", "io-silent", "io-mute", "io-reset"),
 }
 
