@@ -85,6 +85,7 @@ class LocalWork:
             {
                 **_methods([evse.id for evse in config.evses], agent, journal, self.access, rooms.tunnel.wake),
                 **rooms_methods(rooms, agent, self.config, self._note),
+                **commissioning_methods(self._statement_key, self._facts),
             },
             topics={**_topics([evse.id for evse in config.evses], agent), **rooms_topics(rooms)},
             roles=roles,
@@ -158,6 +159,7 @@ def catalogue() -> tuple[dict[str, Method], dict[str, Polled | Published]]:
     server = {**server_methods(nothing), **subscription_methods()}
     methods = _methods((), nothing, nothing, Access(nothing, Roles({}), lambda: 0.0, lambda *_: None), lambda: None)
     methods |= rooms_methods(nothing, nothing, nothing, nothing)
+    methods |= commissioning_methods(nothing, nothing)
     return {**server, **methods}, {**server_topics(nothing), **_topics((), nothing), **rooms_topics(nothing)}
 
 

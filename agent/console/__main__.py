@@ -24,6 +24,8 @@ DEFAULT_CONFIG = Path("/etc/evse-agent/config.yaml")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    if options.verify_report is not None:
+        return _verify(options)
     path = _socket(options)
     if path is None:
         return EXIT_USAGE
@@ -49,6 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", metavar="FILE", help="carry out the commands of a file; - for standard input")
     parser.add_argument("--keep-going", action="store_true", help="batch: go on after a command that failed")
     parser.add_argument(
+        "--verify-report", metavar="FILE", help="check the signature of a commissioning report; no agent"
+    )
+    parser.add_argument("--fingerprint", default="", metavar="HEX", help="the key that must have signed it")
+    parser.add_argument(
         "--language", default="", metavar="XX", help="language of the texts (default: from LANG, or en)"
     )
     parser.add_argument("--idle", type=float, default=IDLE_S, metavar="S", help="log off after so long without a key")
@@ -56,6 +62,14 @@ def _parser() -> argparse.ArgumentParser:
     place.add_argument("--config", metavar="FILE", help="configuration of the running agent")
     place.add_argument("--socket", metavar="PATH", help=f"its socket (else {DEFAULT_SOCKET})")
     return parser
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from agent.console.commissioning.report import verify
+
+    holds, lines = verify(Path(options.verify_report), options.fingerprint)
+    print("\n".join(lines), file=sys.stdout if holds else sys.stderr)
+    return 0 if holds else EXIT_FAILED
 
 
 def _texts(options: argparse.Namespace) -> Texts:

@@ -41,6 +41,8 @@ class Context:
     json: bool = False
     """The command was asked for JSON: nothing but its result may be shown."""
     config_path: Path | None = None
+    serial: bool = False
+    """Somebody at a service port: whoever holds the cable, with no user of this machine behind."""
     data: dict[str, Any] = field(default_factory=dict)
     """What commands keep for this session."""
     _evses: tuple[float, list[int]] = (float("-inf"), [])

@@ -93,7 +93,7 @@ class Shell:
         able = terminal.abilities if terminal is not None else None
         unicode = able.unicode if able else (getattr(out, "encoding", "") or "").lower().startswith("utf")
         style = Style(able.colour if able else False, unicode, able.columns if able else 100)
-        self.context = Context(api, style, texts, self._say, terminal, config_path=config_path)
+        self.context = Context(api, style, texts, self._say, terminal, config_path=config_path, serial=need_pin)
         self.context.data["table"] = table
         api.on_connect = self._connected
 

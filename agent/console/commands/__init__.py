@@ -10,6 +10,7 @@ MODULES = (
     "session",
     "state",
     "config",
+    "commission",
 )
 """In the order in which ``help`` shows them."""
 
