@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 
+from agent.control import tries
 from agent.control.device_state import DeviceState, guarded
 from agent.control.evse import EvseControl
 from agent.control.hardware import Hardware
 from agent.control.inputs import EvseInputs, EvseOutputs
+from agent.control.inspect import devices_of, inputs_of
 from agent.control.latches import LatchFile
 from agent.control.link_server import LinkServer
 from agent.control.rate_limit import RateLimit
@@ -188,6 +190,9 @@ class Dispatcher:
         if isinstance(message, m.StartAnew):
             self._start_anew()
             return
+        if isinstance(message, m.AskInputs):
+            self._tell_inputs(message, now)
+            return
         if isinstance(message, REQUESTS):
             refused = self._signing.take(message, now)
             if refused:
@@ -196,6 +201,7 @@ class Dispatcher:
         evse = self.evses.get(message.evse)
         if evse is None:
             log.warning("link: %s for EVSE %d, which is not configured", type(message).__name__, message.evse)
+            self._answer(message, f"EVSE {message.evse} is not configured", now)
             return
         self._touched.add(message.evse)
         refused = ""
@@ -212,13 +218,35 @@ class Dispatcher:
             case m.Indicate():
                 refused = _indicate(evse, message.indication)
             case m.ClearFault():
-                evse.clear_fault(message.code)
+                refused = evse.clear_fault(message.code)
             case m.ResetBoard():
                 refused = evse.reset_board()
             case m.RunSelfTest():
                 refused = evse.run_self_test()
+            case m.OpenNow():
+                log.warning("EVSE %d: opens at once, as a person asks", message.evse)
+                evse.open_now()
+            case m.TryLock() | m.TryPilot() | m.TryIndication():
+                refused = tries.begin(evse, message, now)
         if refused:
             log.warning("EVSE %d: %s refused: %s", message.evse, type(message).__name__, refused)
+        self._answer(message, refused, now)
+
+    def _answer(self, message: m.ToControl, refused: str, now: float) -> None:
+        request = getattr(message, "request", 0)
+        if request and self.link is not None:
+            self.link.send(m.Answer(request, refused, now))
+
+    def _tell_inputs(self, message: m.AskInputs, now: float) -> None:
+        if self.link is None:
+            return
+        ports = self._hardware.ports.get(message.evse)
+        if ports is not None:
+            self.link.send(inputs_of(message.evse, ports, message.request, now))
+        elif message.evse == GRID:
+            self.link.send(devices_of(self._hardware.devices, message.request, now))
+        else:
+            self._answer(message, f"EVSE {message.evse} is not configured", now)
 
     def _start_anew(self) -> None:
         for number, evse in self.evses.items():

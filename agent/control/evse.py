@@ -18,6 +18,7 @@ from agent.control.pilot import ToggleGuard
 from agent.control.self_test import SelfTestControl
 from agent.control.sequence import Pilot, Sequence, Situation
 from agent.control.settings import EvseSettings
+from agent.control.tries import Tries
 from agent.control.view import indication_of, observe
 from agent.control.wake import WakeUp
 from agent.link.messages import FaultCode, FaultReport, Hold, Permit
@@ -41,6 +42,7 @@ class EvseControl:
         self.phase_switch = PhaseSwitch(settings.phases)
         self.self_test = SelfTestControl(settings.daily_self_test)
         self.wake_up = WakeUp()
+        self.tries = Tries()
         self.limit_a, self.limited_by = 0.0, "permit"
         self.offered_a = 0.0
         self.duty_pct = PILOT_X1_PCT
@@ -60,6 +62,7 @@ class EvseControl:
         self._indication: Indication | None = None
         self._overrun = ""
         self._reset_board = False
+        self._open_now = False
         self._residual_reset_at = float("-inf")
         self._asleep = False
         self._reasons: tuple[list[Hold], list[Hold], list[Hold]] = ([], [], [])
@@ -88,9 +91,15 @@ class EvseControl:
     def indicate(self, indication: Indication) -> None:
         self._indication = indication
 
-    def clear_fault(self, code: FaultCode) -> None:
-        """A person asks to clear a fault; it goes when its condition is gone."""
-        self.faults.clear(code)
+    def clear_fault(self, code: FaultCode) -> str:
+        """A person asks to clear a fault; it goes when its condition is gone. Returns why it does not go now, or an
+        empty text."""
+        return self.faults.clear(code)
+
+    def open_now(self) -> None:
+        """Open in the next step, without the vehicle's time to end by itself, and forget the permit."""
+        self.permits.withdraw()
+        self._open_now = True
 
     def reset_board(self) -> str:
         """Reset the board at the next step. Returns why it is refused, or an empty text."""
@@ -127,8 +136,9 @@ class EvseControl:
             self.self_test.spent()
         self._drive_pilot(now)
         self._settle_holds(situation)
-        open_for_sure = self._open_for_sure(now)
+        open_for_sure = self.open_for_sure(now)
         reset_board, self._reset_board = self._reset_board, False
+        self._open_now = False
         return EvseOutputs(
             duty_pct=self.duty_pct,
             contactor=sequence.closed,
@@ -137,7 +147,7 @@ class EvseControl:
             start_self_test=start_test and not sequence.closed,
             reset_residual_current=self._residual_reset_due(now),
             reset_board=reset_board,
-            indication=indication_of(self, self._indication),
+            indication=self.tries.indication(now) or indication_of(self, self._indication),
             observation=observe(self, inputs, now),
             reports=self.faults.take_reports(),
             opened_because=sequence.opened_because,
@@ -150,7 +160,10 @@ class EvseControl:
         self.current_flows = guards.current_a(inputs, now) >= ZERO_CURRENT_A
         conditions = guards.update(inputs, sequence, self.offered_a, self.self_test.running_until, now)
         self._follow_plug(now)
-        open_for_sure = self._open_for_sure(now)
+        open_for_sure = self.open_for_sure(now)
+        leased = self.permits.lease(now) in (Lease.LIVE, Lease.FAIL_SAFE)
+        self.tries.update(open_for_sure and not leased, guards.plugged, now)
+        self.lock.tried = self.tries.lock(now)
         rested = now - sequence.switched_at >= t.WELD_CHECK_S
         if self.faults.wants_release(FaultCode.RESIDUAL_SELF_TEST, now):
             self.self_test.ask()
@@ -163,7 +176,7 @@ class EvseControl:
             plugged=guards.plugged is True,
             unplugged=guards.plugged is False,
             cable=guards.cable.cable,
-            permitted=self.permits.lease(now) in (Lease.LIVE, Lease.FAIL_SAFE),
+            permitted=leased,
             contactor_open=open_for_sure,
             commanded_closed=sequence.closed,
             current_a=guards.current_a(inputs, now),
@@ -181,7 +194,7 @@ class EvseControl:
             self._settled_at = now if guards.plugged is False else now + t.T_STEP_X1_S
         return start_test
 
-    def _open_for_sure(self, now: float) -> bool:
+    def open_for_sure(self, now: float) -> bool:
         """Commanded open, and as far as can be known the contacts are; a charge controller must have been kept from
         closing for long enough, too."""
         if self.sequence.closed:
@@ -248,7 +261,7 @@ class EvseControl:
             stable, checked = True, True
             if sequence.pilot is Pilot.PWM:
                 holds += [each for each in start if each not in holds]  # it may close at any moment
-            elif not (rested and self._open_for_sure(now)):
+            elif not (rested and self.open_for_sure(now)):
                 start.append(Hold.CHECKS_PENDING)
         else:
             same_cable = guards.cable.session_cable is guards.cable.cable
@@ -256,7 +269,8 @@ class EvseControl:
         close = [*start, *(() if checked else (Hold.CHECKS_PENDING,))]
         self._reasons = holds, start, close
         fault_pilot = faults.pilot(now)
-        steady = Pilot.F if fault_pilot is FaultPilot.F or self._shows_unavailable(fault_pilot) else Pilot.X1
+        shows_f = self._shows_unavailable(fault_pilot) or self.tries.shows_f(now)
+        steady = Pilot.F if fault_pilot is FaultPilot.F or shows_f else Pilot.X1
         if not self.settings.follows:  # which wakes by its own rules
             self.wake_up.update(sequence.pilot is Pilot.PWM and state is PilotState.B, now)
         if ready or sequence.closed:
@@ -278,7 +292,7 @@ class EvseControl:
             offer_hold=offer_hold,
             start_hold=start[0].value if start else "",
             close_hold=close[0].value if close else "",
-            open_by=faults.deadline(),
+            open_by=now if self._open_now else faults.deadline(),
             steady=steady,
             follows=self.settings.follows,
             contacts=guards.contactor.closed,
@@ -306,7 +320,7 @@ class EvseControl:
             # A cable that is not known (yet) sets a limit of 0, and is a check that has not passed.
             holds.append(Hold.LIMIT_BELOW_MINIMUM if guards.cable.known else Hold.CHECKS_PENDING)
         sequence = self.sequence
-        steady = self._open_for_sure(now) and sequence.pilot is not Pilot.PWM
+        steady = self.open_for_sure(now) and sequence.pilot is not Pilot.PWM
         if sequence.pilot is Pilot.PWM:
             self.phase_switch.offered()
         permit = self.permits.permit

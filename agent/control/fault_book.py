@@ -118,11 +118,16 @@ class FaultBook:
         self.entries[code] = entry
         self._report(entry, active=True, now=now)
 
-    def clear(self, code: FaultCode) -> None:
-        """A person asks to clear a fault; it goes as soon as its condition is gone."""
+    def clear(self, code: FaultCode) -> str:
+        """A person asks to clear a fault; it goes as soon as its condition is gone. Returns why it does not go now, or
+        an empty text."""
         entry = self.entries.get(code)
-        if entry is not None:
-            entry.cleared = True
+        if entry is None:
+            return f"EVSE {self._evse} has no fault {code.value}"
+        entry.cleared = True
+        if entry.condition is not None:
+            return f"it still stands ({entry.condition.detail}); it goes when that is over. {entry.rule.remedy}"
+        return ""
 
     def wants_release(self, code: FaultCode, now: float) -> bool:
         """The fault is held only by its condition: the moment to reset a monitor that latches by itself."""

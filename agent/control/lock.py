@@ -26,6 +26,7 @@ class LockControl:
         "command",
         "hold",
         "locked",
+        "tried",
     )
 
     def __init__(self, settings: EvseSettings) -> None:
@@ -37,6 +38,8 @@ class LockControl:
         self._session = False
         self.hold: bool | None = None
         """The agent's wish; None before it has told one for this plug."""
+        self.tried: bool | None = None
+        """A technician's wish for an empty outlet (``tries``); None: there is none."""
         self.command: bool | None = None
         self.locked: bool | None = None
 
@@ -81,6 +84,8 @@ class LockControl:
             return True
         if fault is FaultLock.RELEASE:
             return False
+        if unplugged and self.tried is not None and cable in (None, Cable.NONE):
+            return self.tried
         if unplugged:  # row 8: open, unless the owner wants the cable kept while it is in the socket
             return bool(self.hold) and cable not in (None, Cable.NONE)
         if not plugged:

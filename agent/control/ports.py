@@ -56,6 +56,11 @@ class Ports:
         self._sources = dict(sources)
         self._reader = reader
         self._began_at = now
+        self.devices = {
+            _READS[kind][0]: source.device.device.name for kind, source in sources.items() if kind in _READS
+        }
+        """Field of ``EvseInputs``: name of the device that it comes from."""
+        self.devices |= {"meter": meter.device.device.name} if meter is not None else {}
         named = [sources[kind] for kind in SAFETY if kind in sources]
         units = [*named[:2], board, *named[2:]]  # the pilot's own board goes before that of the contactor, and so on
         boards = {id(source.unit): source for source in units if source.supervised}
@@ -74,6 +79,9 @@ class Ports:
             self._reads.append(("meter", meter.device, meter.unit.meter))
         self._sensors = [(source.device, source.unit.temperatures) for source in sensors]
         own = sources.get(PortKind.TEMPERATURE_SENSOR)
+        named_sensors = [source.device.device.name for source in (*((own,) if own else ()), *sensors)]
+        self.devices |= {"temperatures": ", ".join(dict.fromkeys(named_sensors))} if named_sensors else {}
+        self.devices |= {"board": self._boards[0].device.device.name} if self._boards else {}
         self._own_sensor = None if own is None else (own.device, own.unit.temperatures)
         self._lives = [(source.device, source.unit.board) for source in self._boards]
         pilot = sources.get(PortKind.CONTROL_PILOT)

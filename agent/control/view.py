@@ -63,7 +63,7 @@ def observe(evse: EvseControl, inputs: EvseInputs, now: float) -> Observation:
     state = guards.state
     ready = state is PilotState.C or state is PilotState.D
     plugged = guards.plugged
-    if plugged is None and evse.wake_up.running:
+    if plugged is None and (evse.wake_up.running or evse.tries.shows_f(now)):
         plugged = evse.was_plugged  # our own short state F hides the vehicle
     flowing = not evse.faults.blocking() and evse.operative and lease not in (Lease.NONE, Lease.EXPIRED)
     volts = inputs.pilot

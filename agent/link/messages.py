@@ -4,7 +4,8 @@ All times are seconds of ``time.monotonic()``, which on Linux is one clock for a
 The vocabulary is closed: a message that is not here, or does not have these fields, is refused by the codec.
 
 Agent → control: ``Hello``, ``Permit``, ``Withdraw``, ``HoldCable``, ``SetOperative``, ``Indicate``, ``ClearFault``,
-``ResetBoard``, ``RunSelfTest``, ``StartAnew``.
+``ResetBoard``, ``RunSelfTest``, ``StartAnew``, ``OpenNow``, ``TryLock``, ``TryPilot``, ``TryIndication``,
+``AskInputs``.
 Of meters that sign: ``agent.link.signing``.
 
 Control → agent: ``Welcome``, ``Observation``, ``MeterSample``, ``TokenPresented``, ``ButtonPressed``,
@@ -152,11 +153,14 @@ class ClearFault:
 
     evse: int
     code: FaultCode
+    request: int = 0
+    """Control tells what becomes of it in an ``Answer`` of this number; 0: nobody waits for one. So below, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResetBoard:
     evse: int
+    request: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,52 @@ class RunSelfTest:
     """Run the residual-current self-test now. Control refuses while energy flows."""
 
     evse: int
+    request: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenNow:
+    """Open the contactor in this step, without the vehicle's time to end by itself, and forget the permit."""
+
+    evse: int
+    request: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TryLock:
+    """Close (or open) the lock of an idle, empty outlet for at most ``hold_s``, to see whether it does."""
+
+    evse: int
+    locked: bool
+    hold_s: float
+    request: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TryPilot:
+    """Show state F at an idle, unplugged EVSE for at most ``hold_s``, to see whether the pilot follows."""
+
+    evse: int
+    hold_s: float
+    request: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TryIndication:
+    """Show an indication (a value of ``hal.values.Indication``) at an idle, unplugged EVSE for at most ``hold_s``."""
+
+    evse: int
+    indication: str
+    hold_s: float
+    request: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AskInputs:
+    """Asks for ``InputsReport``. ``evse`` 0: how every device does."""
+
+    evse: int
+    request: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +362,39 @@ class DeviceReport:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a request that had a number."""
+
+    request: int
+    refused: str
+    """Why control does not do it; empty when it does."""
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RawValue:
+    """One field of a reading, as the driver gave it."""
+
+    port: str
+    device: str
+    name: str
+    text: str
+    value: float | None = None
+    at: float | None = None
+    """When the reading was taken; None where nothing was received yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputsReport:
+    """Every reading of an EVSE as control has it, also those too old to count. ``evse`` 0: the devices."""
+
+    evse: int
+    request: int
+    at: float
+    values: tuple[RawValue, ...]
+
+
 ToControl = (
     Hello
     | Permit
@@ -323,6 +406,11 @@ ToControl = (
     | ResetBoard
     | RunSelfTest
     | StartAnew
+    | OpenNow
+    | TryLock
+    | TryPilot
+    | TryIndication
+    | AskInputs
     | BeginSigning
     | SignReading
     | EndSigning
@@ -337,6 +425,8 @@ ToAgent = (
     | ButtonPressed
     | FaultReport
     | DeviceReport
+    | Answer
+    | InputsReport
     | LoopReport
     | SigningReport
     | SignedSet
