@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 REQUIRED: Any = dataclasses.MISSING
 """Default of an option that must be given."""
@@ -31,6 +31,15 @@ class Rule:
     """Masked wherever the configuration is shown."""
     check: Callable[[Any], str] | None = None
     """Returns the broken rule and its remedy, or an empty text."""
+
+
+@runtime_checkable
+class Troubled(Protocol):
+    """A section whose options can contradict each other. The loader asks it once each of them is good by itself."""
+
+    def trouble(self) -> str:
+        """Return what in the combination can never work, with the remedy; empty when all is well. An option that it
+        names in single quotes, and that stands in the file, gives the finding its line."""
 
 
 def option(

@@ -316,7 +316,8 @@ class _References:
             named = listed(f"{name}.{u}" if u else name for u in fitting)
             if unit not in units or (bool(dot) and not unit):
                 has = f"its units are {listed(units)}" if any(units) else "it has no units to choose from"
-                reason = f"{name!r} has no unit {shown(unit)}, {has}" if dot else f"{name!r} has several units"
+                count = ("no units", "a unit with a name")[len(units)] if len(units) < 2 else "several units"
+                reason = f"{name!r} has no unit {shown(unit)}, {has}" if dot else f"{name!r} has {count}"
                 add(line, key, f"{reason}; write {named if fitting else 'another device'}")
                 return
             if unit not in fitting:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from agent.config.document import Items, Node, Scalar, Table, joined
 from agent.config.findings import Report, listed, nearest, shown
-from hal.options import Rule
+from hal.options import Rule, Troubled
 
 
 class Unread(Enum):
@@ -33,6 +33,7 @@ _BARE = Rule("")
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z", re.ASCII)
 _FLOAT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?\Z", re.ASCII)
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]", re.ASCII)
+_QUOTED = re.compile(r"'([a-z_0-9]+)'", re.ASCII)
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 
@@ -102,10 +103,21 @@ class Reader:
         if not whole:
             return UNREAD
         try:
-            return cls(**values)
+            section = cls(**values)
+            return UNREAD if self._troubled(section, node, key, line) else section
         except ValueError as error:  # a rule across fields, checked by the dataclass itself
             self.report.add(line, key, str(error))
             return UNREAD
+
+    def _troubled(self, section: Any, node: Table, key: str, line: int) -> bool:
+        """Ask a section for what its options cannot be together (``hal.options.Troubled``)."""
+        trouble = section.trouble() if isinstance(section, Troubled) else ""
+        if not trouble:
+            return False
+        named = next((name for name in _QUOTED.findall(trouble) if name in node.entries), "")
+        at = node.entries[named].line if named else line
+        self.report.add(at, joined(key, named) if named else key, trouble)
+        return True
 
     def value(self, node: Node, hint: Any, rule: Rule, key: str, line: int) -> Any:
         """Read one value of the hinted type and hold it against its rule."""
