@@ -9,7 +9,7 @@ Agent → control: ``Hello``, ``Permit``, ``Withdraw``, ``HoldCable``, ``SetOper
 Of meters that sign: ``agent.link.signing``.
 
 Control → agent: ``Welcome``, ``Observation``, ``MeterSample``, ``TokenPresented``, ``ButtonPressed``,
-``FaultReport``, ``DeviceReport``, ``LoopReport``.
+``FaultReport``, ``DeviceReport``, ``LoopReport``, ``Answer``, ``InputsReport``.
 """
 
 from __future__ import annotations
@@ -425,9 +425,9 @@ ToAgent = (
     | ButtonPressed
     | FaultReport
     | DeviceReport
+    | LoopReport
     | Answer
     | InputsReport
-    | LoopReport
     | SigningReport
     | SignedSet
 )
