@@ -99,7 +99,6 @@ class App:
     """One running agent. Implements ``agent.ocpp.ports.StationPort`` and the local API's status source."""
 
     def __init__(self, configuration: config.Config, path: Path | None = None) -> None:
-        """``path`` of the configuration, for those who change it."""
         self._config = configuration
         self._clock = Clock()
         self._journal = Journal.open(configuration.journal_path, self._clock.boot)
@@ -127,8 +126,8 @@ class App:
             self._security,
             self._files.surroundings,
         )
-        rooms = Rooms(path, self._settings, self._station, self._tunnel, self._files)
-        self._local = LocalWork(configuration, self._journal, self._clock, self._security, self, rooms)
+        inner = (self._clock, self._journal, self._security, self._settings)
+        self._local = LocalWork(configuration, Rooms(path, *inner, self._station, self._tunnel, self._files), self)
         self._timer: asyncio.TimerHandle | None = None
         self._unlocks: dict[int, asyncio.Future[UnlockAnswer]] = {}
         self._next_unlock = 1

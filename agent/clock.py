@@ -114,6 +114,11 @@ class Clock:
             self._offset_s = offset_s
             self._synced = True
 
+    def told_by_hand(self, utc_s: float) -> None:
+        """Take a person's word for the time until a network tells it: better than a clock that was never set."""
+        if not self._synced:
+            self._offset_s = utc_s - self._monotonic()
+
     def network_time(self, utc_s: float, took_s: float = 0.0) -> bool:
         """Hear the network's time, answered ``took_s`` after the question.
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agent import __version__
-from agent.clock import Clock
 from agent.config.schema import Config
 from agent.configwork import ConfigWork
 from agent.files.masking import is_secret
@@ -29,12 +28,14 @@ from agent.local.status import StatusDocument
 from agent.local.topics import Polled, Published
 from agent.security.events import SecurityEvent
 from agent.security.log import SecurityLog
-from agent.security.security import Security
 from agent.servicework import Rooms
 from agent.servicework import methods as rooms_methods
 from agent.servicework import topics as rooms_topics
+from agent.station.charging.plan import Composite
+from agent.station.charging.profile import RateUnit
 from agent.station.commands import SettingAnswer
 from agent.station.documents import LiveDocument
+from agent.station.effects import Effect
 
 MOST_AUDITED = 1000
 """Characters of one entry's parameters."""
@@ -48,6 +49,8 @@ class Agent(Protocol):
     def live(self, evse: int) -> LiveDocument: ...
     def busy(self) -> bool: ...
     def restart(self) -> None: ...
+    def carry_out(self, effects: Sequence[Effect]) -> None: ...
+    def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None) -> Composite | None: ...
     def set_setting(self, name: str, text: str) -> SettingAnswer: ...
     def to_control(self, message: ToControl) -> bool: ...
 
@@ -58,12 +61,10 @@ class LocalWork:
     def __init__(
         self,
         config: Config,
-        journal: Journal,
-        clock: Clock,
-        security: Security,
-        agent: Agent,
         rooms: Rooms,
+        agent: Agent,
     ) -> None:
+        journal, clock, security = rooms.journal, rooms.clock, rooms.security
         self._clock = clock
         self._security = security
         self._identity = config.identity
@@ -87,10 +88,13 @@ class LocalWork:
                 **rooms_methods(rooms, agent, self.config, self._note),
                 **commissioning_methods(self._statement_key, self._facts),
             },
-            topics={**_topics([evse.id for evse in config.evses], agent), **rooms_topics(rooms)},
+            topics={**_topics([evse.id for evse in config.evses], agent), **rooms_topics(rooms, self._publish)},
             roles=roles,
             audit=self._audited,
         )
+
+    def _publish(self, topic: str, value: Any) -> None:
+        self.server.topics.publish(topic, value)
 
     async def start(self) -> None:
         """Raises LocalApiError."""
@@ -160,14 +164,17 @@ def catalogue() -> tuple[dict[str, Method], dict[str, Polled | Published]]:
     methods = _methods((), nothing, nothing, Access(nothing, Roles({}), lambda: 0.0, lambda *_: None), lambda: None)
     methods |= rooms_methods(nothing, nothing, nothing, nothing)
     methods |= commissioning_methods(nothing, nothing)
-    return {**server, **methods}, {**server_topics(nothing), **_topics((), nothing), **rooms_topics(nothing)}
+    return {**server, **methods}, {**server_topics(nothing), **_topics((), nothing), **rooms_topics(nothing, nothing)}
 
 
 class _Nothing:
     """Stands where an agent would; has every attribute, and nothing in them."""
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *_: {}
+        return _Nothing()
+
+    def __call__(self, *_: Any) -> Any:
+        return {}
 
 
 def roles_of(config: Config) -> Roles:

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.clock import Clock
 from agent.configwork import ConfigWork
 from agent.configwork import ports as config_ports
 from agent.filework import FileWork
-from agent.local import configuration, settings
+from agent.journal.journal import Journal
+from agent.local import configuration, ledger, network, settings, uplink
 from agent.local.methods import Caller, Method
 from agent.local.topics import Polled, Published
+from agent.networkwork import NetworkWork
 from agent.ocpp.tunnel import Tunnel
 from agent.ocpp.v16.configuration import key_table
+from agent.security.security import Security
 from agent.station.settings import Settings
 from agent.station.station import Station
 
@@ -28,15 +32,70 @@ class Rooms:
 
     path: Path | None
     """The configuration file."""
+    clock: Clock
+    journal: Journal
+    security: Security
     settings: Settings
     station: Station
     tunnel: Tunnel
     files: FileWork
 
 
+class UplinkView:
+    """What is told of the tunnel."""
+
+    def __init__(self, tunnel: Tunnel) -> None:
+        self._tunnel = tunnel
+
+    def calls(self) -> list[uplink.CallDocument]:
+        return [
+            {"action": each.action, "took_s": round(each.took_s, 3), "refused": each.refused}
+            for each in self._tunnel.trace.answered
+        ]
+
+    def networks(self) -> tuple[list[uplink.NetworkDocument], str]:
+        """Return every way to a network, and what is being tried."""
+        networks = self._tunnel.networks
+        if not networks.known:
+            return [], ""
+        used = networks.current()
+        ways = [*networks.ways()]
+        ways += [] if used in ways else [used]
+        found: list[uplink.NetworkDocument] = [
+            {
+                "url": way.address,
+                "identity": way.identity,
+                "security_profile": way.security_profile,
+                "in_use": way == used,
+            }
+            for way in ways
+        ]
+        return found, "" if networks.trial is None else networks.trial.kind.value
+
+    def watch(self, publish: Callable[[str, Any], None], on: bool) -> None:
+        """Frames are looked at while somebody listens, and only then."""
+
+        def seen(out: bool, frame: str) -> None:
+            publish("trace", {"direction": "out" if out else "in", "frame": frame})
+
+        self._tunnel.trace.listener = seen if on else None
+
+
 def methods(rooms: Rooms, agent: Any, work: ConfigWork, audit: Audit) -> dict[str, Method]:
     """Nothing is called here."""
+    view = UplinkView(rooms.tunnel)
+    journal = rooms.journal
     return {
+        **network.methods(
+            NetworkWork(rooms.tunnel.networks, rooms.security, rooms.clock), audit, lambda: agent.carry_out([])
+        ),
+        **ledger.methods(
+            journal,
+            rooms.settings,
+            lambda: rooms.clock.now().utc_s,
+            lambda evse, duration_s: agent.composite_schedule(evse, duration_s, None),
+        ),
+        **uplink.methods(rooms.tunnel.report, view.calls, journal.undelivered, journal.figures, view.networks),
         **configuration.methods(config_ports(work, audit)),
         **settings.methods(
             lambda: list(key_table().values()), lambda key: key.shown(rooms.settings), agent.set_setting, audit
@@ -44,5 +103,12 @@ def methods(rooms: Rooms, agent: Any, work: ConfigWork, audit: Audit) -> dict[st
     }
 
 
-def topics(rooms: Rooms) -> dict[str, Polled | Published]:
-    return {}
+def topics(rooms: Rooms, publish: Callable[[str, Any], None]) -> dict[str, Polled | Published]:
+    """``publish(topic, value)`` passes a value on to whoever listens."""
+    view = UplinkView(rooms.tunnel)
+    return {
+        "trace": Published(
+            "each message of the tunnel, secrets and identifiers masked: `direction` ('out', 'in') and `frame`",
+            lambda on: view.watch(publish, on),
+        )
+    }

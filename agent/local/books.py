@@ -41,7 +41,7 @@ def methods(journal: BooksSource, wake: Callable[[], None]) -> dict[str, Method]
             else:
                 others += 1
         return {
-            "transactions": [_summary(one, waiting.get(one.transaction, [])) for one in latest],
+            "transactions": [summary(one, waiting.get(one.transaction, [])) for one in latest],
             "records_of_others": others,
         }
 
@@ -56,7 +56,7 @@ def methods(journal: BooksSource, wake: Callable[[], None]) -> dict[str, Method]
     def export(after: int = 0, limit: int = 100) -> dict[str, Any]:
         """Records that the network has not got, by number above ``after``. ``next``: give it as ``after``; or None."""
         found = _asked(lambda: journal.undelivered(_bounded(limit), max(0, min(after, 1 << 62))))
-        return {"records": [_record(one) for one in found], "next": found[-1].seq if found else None}
+        return {"records": [record(one) for one in found], "next": found[-1].seq if found else None}
 
     return {
         "transactions": observe(transactions),
@@ -87,7 +87,7 @@ def _all(journal: BooksSource) -> list[Undelivered]:
     return found
 
 
-def _summary(one: TransactionSummary, records: list[Undelivered]) -> dict[str, Any]:
+def summary(one: TransactionSummary, records: list[Undelivered]) -> dict[str, Any]:
     parked = [record for record in records if record.parked]
     state = "delivered" if one.delivered and not records else "set aside" if parked else "waiting"
     if not records and not one.delivered:
@@ -108,7 +108,7 @@ def _summary(one: TransactionSummary, records: list[Undelivered]) -> dict[str, A
     }
 
 
-def _record(one: Undelivered) -> dict[str, Any]:
+def record(one: Undelivered) -> dict[str, Any]:
     return {
         "seq": one.seq,
         "kind": one.kind,

@@ -119,6 +119,10 @@ class Networks:
         """A move waits for sessions to end before it begins."""
         return self._trial is not None and self._trial.kind is TrialKind.MOVE and self._trial.wait_s > 0
 
+    def ways(self) -> list[NetworkProfile]:
+        """Every way, in the order in which they are tried."""
+        return list(self._ways())
+
     def settled(self) -> NetworkProfile:
         """The way that is the rule, whatever is being tried."""
         return self._ways()[self._index]

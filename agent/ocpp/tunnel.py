@@ -31,12 +31,12 @@ from agent.ocpp.connection import (
     open_connection,
     tls_context,
 )
-from agent.ocpp.frames import masked
 from agent.ocpp.network_profile import NetworkProfile
 from agent.ocpp.networks import Networks, TrialKind, Verdict
 from agent.ocpp.ports import DataTransfer, JournalPort, StationPort, TransferAnswer, UplinkReport, UplinkState
 from agent.ocpp.quiet import QuietLog
 from agent.ocpp.session import VERSIONS, FileSurroundings, SecuritySurroundings, Session, Surroundings, new_session
+from agent.ocpp.trace import Trace
 from agent.security.events import CONNECTION_TROUBLES, SecurityEvent
 from agent.security.security import Security
 from agent.station.commands import StatusReport
@@ -98,6 +98,8 @@ class Tunnel:
             files,
         )
         self._anew = False
+        self.networks = self._networks
+        self.trace = Trace(self._now)
         self._settings = settings
         self._sessions: dict[str, Session] = {}
         self._session: Session | None = None
@@ -383,8 +385,7 @@ class Tunnel:
     async def _read(self, connection: ClientConnection, session: Session) -> str:
         while True:
             data = await connection.recv()
-            if LOGGER.isEnabledFor(logging.DEBUG):
-                LOGGER.debug("< %s", masked(data))
+            self.trace.received(data)
             session.receive(data, self._now())
             self._received.set()
             self._stirred()
@@ -403,8 +404,7 @@ class Tunnel:
                     continue
                 await self._frames_ready.wait()
                 continue
-            if LOGGER.isEnabledFor(logging.DEBUG):
-                LOGGER.debug("> %s", masked(frame))
+            self.trace.sent(frame)
             await connection.send(frame)
 
     async def _keep_time(self, connection: ClientConnection, session: Session) -> str:

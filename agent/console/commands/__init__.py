@@ -10,6 +10,9 @@ MODULES = (
     "session",
     "state",
     "config",
+    "network",
+    "uplink",
+    "books",
     "commission",
 )
 """In the order in which ``help`` shows them."""
