@@ -24,7 +24,7 @@ from agent.filework import FileWork
 from agent.hard_reset import restart_machine
 from agent.journal.journal import Journal, JournalError
 from agent.link.client import ControlLink
-from agent.link.messages import Permit, ToAgent, ToControl, Welcome
+from agent.link.messages import ToAgent, ToControl, Welcome
 from agent.local.server import LocalApiError
 from agent.local.status import StatusDocument
 from agent.localwork import LocalWork
@@ -234,9 +234,8 @@ class App:
 
     def _perform(self, effect: Effect) -> None:
         match effect:
-            case Send(message):
-                if not (isinstance(message, Permit) and self._keeper.withholds(message.transaction)):
-                    self._link.send(message)
+            case Send(message) if not self._keeper.keeps_back(message):
+                self._link.send(message)
             case AskAuthorisation(request, token):
                 self._tunnel.authorise(request, token)
             case ReportStatus(report):
@@ -253,8 +252,6 @@ class App:
                 self._resetting = asyncio.create_task(self._reset(kind), name="reset")
             case Tampered(detail):
                 self._security.record(SecurityEvent.TAMPER_DETECTION, detail)
-            case Record() | Keep():
-                return
 
     async def _reset(self, kind: ResetKind) -> None:
         """A hard reset restarts the machine where it can be; else, or when that fails, the agent alone."""
@@ -359,6 +356,9 @@ class App:
 
     def present_values(self) -> list[PresentValues]:
         return self._station.present_values(self._clock.now())
+
+    def meter_public_key(self, evse: int) -> str:
+        return self._station.meter_public_key(evse)
 
     def set_user_price(self, token: Token, text: PriceText) -> bool:
         answer, effects = self._station.set_user_price(token, text, self._clock.now())

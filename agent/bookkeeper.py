@@ -14,6 +14,8 @@ from agent.config.schema import JournalFailure
 from agent.journal.events import MeterSampled, TransactionEnded, TransactionStarted
 from agent.journal.journal import Journal, JournalError, QueueFigures
 from agent.journal.thinning import Line, Walk, level
+from agent.link.messages import Permit, ToControl
+from agent.link.signing import SignedKept
 from agent.station.books import Books
 from agent.station.effects import Keep, Record
 
@@ -92,6 +94,13 @@ class Bookkeeper:
         if recorded:
             self._make_room()
         return recorded
+
+    def keeps_back(self, message: ToControl) -> bool:
+        """Control is not to hear this yet: what it allows or confirms is not on the disk."""
+        if isinstance(message, Permit):
+            return self.withholds(message.transaction)
+        # A meter must not forget what we have in memory only; it hands it out again.
+        return isinstance(message, SignedKept) and bool(self._waiting)
 
     def withholds(self, transaction: str) -> bool:
         """No energy for a transaction whose start is not on the books yet, unless the configuration wants it."""

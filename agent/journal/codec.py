@@ -14,7 +14,9 @@ from typing import Any
 from agent.journal.events import (
     Event,
     MeterSampled,
+    MeterSigned,
     SampledValue,
+    SignedValue,
     TransactionEnded,
     TransactionStarted,
     TransactionUpdated,
@@ -25,6 +27,7 @@ KINDS: dict[str, type[Any]] = {
     "started": TransactionStarted,
     "updated": TransactionUpdated,
     "sampled": MeterSampled,
+    "signed": MeterSigned,
     "ended": TransactionEnded,
     "unplugged": Unplugged,
 }
@@ -68,10 +71,10 @@ def _no_constant(word: str) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, SampledValue):
+    if isinstance(value, SampledValue | SignedValue):
         return {
             name: _plain(item)
-            for name, default, _ in _plan(SampledValue)
+            for name, default, _ in _plan(type(value))
             if (item := getattr(value, name)) != default or default is MISSING
         }
     if isinstance(value, tuple):

@@ -89,6 +89,22 @@ class SampledValue:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedValue:
+    """What a meter signed, byte for byte (OCA, Signed Meter Values in OCPP, 3.2)."""
+
+    context: Context
+    data: str
+    encoding: str
+    """OCMF, EDL, …"""
+    signing_method: str = ""
+    """Empty where ``data`` says it itself."""
+    public_key: str = ""
+    """DER (SubjectPublicKeyInfo), hexadecimal; empty where the network wants it without."""
+    ago_s: float = 0.0
+    """How long before its event's stamp it was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionStarted:
     transaction: str
     """Identity, unique for ever (a UUID)."""
@@ -128,6 +144,16 @@ class MeterSampled:
 
 
 @dataclass(frozen=True, slots=True)
+class MeterSigned:
+    """Signed values that no start or end carries. Never thinned out."""
+
+    transaction: str
+    evse: int
+    signed: tuple[SignedValue, ...]
+    offline: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionEnded:
     transaction: str
     evse: int
@@ -139,6 +165,7 @@ class TransactionEnded:
     samples: tuple[SampledValue, ...] = ()
     meter_stale: bool = False
     """True: the meter was silent and ``meter_wh`` is the last good register known."""
+    signed: tuple[SignedValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,4 +176,4 @@ class Unplugged:
     evse: int
 
 
-Event = TransactionStarted | TransactionUpdated | MeterSampled | TransactionEnded | Unplugged
+Event = TransactionStarted | TransactionUpdated | MeterSampled | MeterSigned | TransactionEnded | Unplugged

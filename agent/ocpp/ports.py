@@ -105,6 +105,9 @@ class StationPort(Protocol):
     def present_values(self) -> list[PresentValues]:
         """What the meters say now, by EVSE; silent ones are left out."""
 
+    def meter_public_key(self, evse: int) -> str:
+        """Key that the EVSE's meter signs with, in hexadecimal DER; empty where it does not sign."""
+
     def set_user_price(self, token: Token, text: PriceText) -> bool:
         """What this driver will pay, in words. False while prices are switched off."""
 

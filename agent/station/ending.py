@@ -23,6 +23,8 @@ class Ending:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._silent: set[int] = set()
+        """EVSEs whose meter was found silent at this end: told once, however long others are waited for."""
         self._seen_at: dict[int, float] = {}
         """When an end from before a restart of the machine was first looked at."""
 
@@ -38,17 +40,21 @@ class Ending:
             return evse.meter.energy_import_wh, False
         if self._site.now < evse.opened_at + METER_WAIT_S:
             return None
-        log.warning("EVSE %d: the meter is silent; the transaction ends at the last good register", evse.id)
+        if evse.id not in self._silent:
+            self._silent.add(evse.id)
+            log.warning("EVSE %d: the meter is silent; the transaction ends at the last good register", evse.id)
         return known_wh, True
 
     def deadline(self, evse: Evse, session: Session) -> float | None:
         """When waiting for the next step ends."""
         if evse.opened_at is not None:
-            return evse.opened_at + METER_WAIT_S
+            due = evse.opened_at + METER_WAIT_S
+            return due if due > self._site.now else None
         return self._open_deadline(evse, session.stopped) if session.stopped is not None else None
 
     def done(self, evse: Evse) -> None:
         evse.opened_at = None
+        self._silent.discard(evse.id)
         self._seen_at.pop(evse.id, None)
 
     def _open(self, evse: Evse, session: Session) -> bool:

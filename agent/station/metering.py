@@ -11,6 +11,7 @@ from agent.station.commands import PresentValues
 from agent.station.effects import ReportMeter
 from agent.station.evse import Evse
 from agent.station.session import Session
+from agent.station.signing import Signing
 from agent.station.site import Site, earliest
 
 DAY_S = 86_400
@@ -78,8 +79,9 @@ def next_aligned(utc_s: float, interval_s: int) -> float:
 class Metering:
     """Takes the samples when they are due. A reading that is too old is left out, never repeated."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, signing: Signing) -> None:
         self._site = site
+        self._signing = signing
         self._told: dict[int, float] = {}
         """When the reading was taken that each EVSE's last periodic sample told (monotonic)."""
         self._aligned_s = 0
@@ -92,6 +94,13 @@ class Metering:
         if begin:
             session.history.append((self._site.moment.utc_s, begin))
         return begin
+
+    def started(self, evse: Evse, session: Session) -> None:
+        """Values that the network wants in a message of their own right after the start (OCA, Signed Meter Values in
+        OCPP, 3.3.4)."""
+        found = self._pick(evse, self._members("SampledDataCtrlr.TxStartedMeasurands"), Context.TRANSACTION_BEGIN)
+        if found:
+            self._site.record(MeterSampled(session.transaction, evse.id, found, not self._site.online), session.started)
 
     def end(self, evse: Evse, session: Session) -> tuple[SampledValue, ...]:
         """Values for the end of a transaction, and those collected for it on the way."""
@@ -221,6 +230,7 @@ class Metering:
         if found:
             event = MeterSampled(session.transaction, evse.id, found, not self._site.online)
             self._site.record(event, stamp)
+        self._signing.sample(evse, session, context, stamp)
 
     def _collect(self, evse: Evse, session: Session, setting: str, context: Context, interval_wh: float | None) -> None:
         found = self._pick(evse, self._members(setting), context, interval_wh)

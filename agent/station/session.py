@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
-from agent.journal.events import ChargingState, SampledValue, Stamp, StartTrigger, StopReason
+from agent.journal.events import ChargingState, SampledValue, SignedValue, Stamp, StartTrigger, StopReason
 from agent.station.tokens import Token
 
 
@@ -69,6 +69,13 @@ class Session:
     history: list[tuple[float, tuple[SampledValue, ...]]] = field(default_factory=list)
     """For the end message, when it is to carry them: (wall time in seconds, values)."""
 
+    signing: bool = False
+    """The meter is to sign this transaction."""
+    signed: list[tuple[float, SignedValue]] = field(default_factory=list)
+    """For the end message: (wall time in seconds, signed set)."""
+    key_told: bool = False
+    """The meter's public key went with a signed value already."""
+
     def belongs_to(self, token: Token, group: str) -> bool:
         """True when the token is the session's own or of the same group."""
         return token.key == self.token.key or (bool(group) and group.casefold() == self.group.casefold())
@@ -91,6 +98,7 @@ class Session:
             self.left,
             self.cap,
             self.profile is None,
+            len(self.signed),
             len(self.history),
             self.history[-1][0] if self.history else 0.0,
         )
@@ -120,6 +128,9 @@ class Session:
             "left": self.left,
             "profile": self.profile,
             "cap": asdict(self.cap) if self.cap else None,
+            "signing": self.signing,
+            "signed": [[at, {**asdict(value), "context": value.context.value}] for at, value in self.signed],
+            "key_told": self.key_told,
             "history": [
                 [at, [{**asdict(value), "context": value.context.value} for value in values]]
                 for at, values in self.history
@@ -144,6 +155,10 @@ class Session:
             values["history"] = [
                 (at, tuple(SampledValue(**{**value, "context": Context(value["context"])}) for value in samples))
                 for at, samples in values["history"]
+            ]
+            values["signed"] = [
+                (at, SignedValue(**{**value, "context": Context(value["context"])}))
+                for at, value in values.get("signed", ())
             ]
             return cls(**values)
         except (KeyError, TypeError, AttributeError) as error:

@@ -138,6 +138,25 @@ def _declare() -> Iterable[Setting]:
         "in samples",
         choices=MEASURANDS,
     )
+    yield Setting(
+        "SampledDataCtrlr.TxStartedMeasurands",
+        Kind.MEMBERS,
+        (),
+        "in a message of their own right after the start",
+        choices=MEASURANDS,
+    )
+    yield Setting("SampledDataCtrlr.SignReadings", Kind.BOOLEAN, False, "the meter signs begin and end")
+    yield Setting("SampledDataCtrlr.SignStartedReadings", Kind.BOOLEAN, False, "and the values right after the start")
+    yield Setting("SampledDataCtrlr.SignUpdatedReadings", Kind.BOOLEAN, False, "and the samples between")
+    yield Setting("AlignedDataCtrlr.SignReadings", Kind.BOOLEAN, False, "the meter signs begin and end")
+    yield Setting("AlignedDataCtrlr.SignUpdatedReadings", Kind.BOOLEAN, False, "and the clock-aligned values between")
+    yield Setting(
+        "OCPPCommCtrlr.PublicKeyWithSignedMeterValue",
+        Kind.STRING,
+        "OncePerTransaction",
+        "how often the meter's key goes with what it signed",
+        choices=("Never", "OncePerTransaction", "EveryMeterValue"),
+    )
     yield Setting("SecurityCtrlr.OrganizationName", Kind.STRING, "", "operator's name, in certificates of this station")
     yield Setting(
         "SecurityCtrlr.AdditionalRootCertificateCheck",
@@ -195,6 +214,8 @@ def parse(setting: Setting, text: str) -> Value:
         if len(set(words)) != len(words):
             raise SettingError(f"{setting.name}: a word stands twice in {text!r}")
         return words
+    if setting.choices and text not in setting.choices:
+        raise SettingError(f"{setting.name}: {text[:40]!r} is none of {', '.join(setting.choices)}")
     return text
 
 

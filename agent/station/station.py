@@ -25,6 +25,7 @@ from agent.link.messages import (
     TokenPresented,
     Welcome,
 )
+from agent.link.signing import SignedSet, SigningReport
 from agent.station.authorisation import Authorisation
 from agent.station.availability import Availability
 from agent.station.books import Books
@@ -58,6 +59,7 @@ from agent.station.reasons import reasons
 from agent.station.reservations import Reservations
 from agent.station.session import Phase
 from agent.station.settings import SETTINGS, SettingError, Settings, show
+from agent.station.signing import Signing
 from agent.station.site import Site, earliest
 from agent.station.smart_charging import SmartCharging
 from agent.station.snapshot import document, live
@@ -95,8 +97,9 @@ class Station:
         feed = config.installation
         grid = GridLimit(feed.grid_max_current_a, feed.grid_fallback_current_a) if feed.grid_meter else None
         self._site = Site(config, settings, moment, evses, control_lost_at=moment.monotonic_s, grid=grid)
-        self._metering = Metering(self._site)
-        self._transactions = Transactions(self._site, self._metering, kept)
+        self._signing = Signing(self._site, kept)
+        self._metering = Metering(self._site, self._signing)
+        self._transactions = Transactions(self._site, self._metering, self._signing, kept)
         store = MemoryStore() if local_list is None else local_list
         self._authorisation = Authorisation(self._site, kept, store)
         self._reservations = Reservations(self._site, kept)
@@ -130,6 +133,10 @@ class Station:
             case DeviceReport(device, ok, _, detail):
                 if not ok:
                     log.warning("device %s: %s", device, detail)
+            case SigningReport():
+                self._signing.reported(message)
+            case SignedSet():
+                self._signing.handed(message)
             case Observation() | MeterSample() | FaultReport():
                 self._news(message)
         return self._settle()
@@ -147,6 +154,7 @@ class Station:
             site.faults.clear()
             for evse in site.evses.values():
                 evse.faults.clear()
+        self._signing.forget()
         self._permits.forget()
         self._indications.forget()
 
@@ -348,6 +356,9 @@ class Station:
             return SettingAnswer.NOT_SUPPORTED, []
         if not setting.writable:
             return SettingAnswer.REJECTED, []
+        if why := self._signing.objection(name, text):
+            log.info("setting %s refused: %s", name, why)
+            return SettingAnswer.REJECTED, []
         try:
             self._site.settings.set(name, text)
         except SettingError as error:
@@ -369,6 +380,10 @@ class Station:
         self._site.moment = moment
         evses = sorted(self._site.evses.values(), key=lambda evse: evse.id)
         return [values for evse in evses if (values := self._metering.present(evse)) is not None]
+
+    def meter_public_key(self, evse: int) -> str:
+        """Key that the EVSE's meter signs with, in hexadecimal DER; empty where it does not sign."""
+        return self._signing.public_key(evse)
 
     def snapshot(self, moment: Moment) -> list[EvseDocument]:
         """Return each EVSE with all that holds it back, for the local API."""
@@ -432,6 +447,7 @@ class Station:
         self._transactions.settle()
         self._charging.settle()
         self._metering.settle()
+        self._signing.settle()
         self._permits.settle()
         self._statuses.settle()
         self._pricing.settle()

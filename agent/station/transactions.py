@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.journal.events import (
     ChargingState,
+    MeterSigned,
     StartTrigger,
     StopReason,
     TransactionEnded,
@@ -23,6 +24,7 @@ from agent.station.metering import Metering
 from agent.station.reservations import obstacle, take
 from agent.station.roaming import cap_wake, used_up
 from agent.station.session import Cap, Phase, Session
+from agent.station.signing import Signing
 from agent.station.site import Site, earliest
 from agent.station.stopping import fault_that_ends, reason_of
 from agent.station.tokens import Token, TokenInfo, TokenStatus
@@ -41,9 +43,10 @@ _STATUS_OF = {
 
 
 class Transactions:
-    def __init__(self, site: Site, metering: Metering, kept: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, site: Site, metering: Metering, signing: Signing, kept: Mapping[str, Mapping[str, Any]]) -> None:
         self._site = site
         self._metering = metering
+        self._signing = signing
         self._ending = Ending(site)
         self._waiting_saved = _marks([])
         self._orphans: list[tuple[int, Session]] = []
@@ -279,6 +282,7 @@ class Transactions:
         session.start_wh = sample.energy_import_wh if sample is not None else evse.register_wh or 0.0
         session.register_wh = session.start_wh
         evse.start_by = evse.resting_since = None
+        self._signing.begin(evse, session)
         samples = self._metering.begin(evse, session)
         site.record(
             TransactionStarted(
@@ -297,6 +301,7 @@ class Transactions:
             ),
             session.started,
         )
+        self._metering.started(evse, session)
         log.info("EVSE %d: transaction %s begins at %.0f Wh", evse.id, session.transaction, session.start_wh)
 
     def _watch(self, evse: Evse, session: Session) -> None:
@@ -347,7 +352,7 @@ class Transactions:
 
     def _try_end(self, evse: Evse, session: Session) -> None:
         last = self._ending.register(evse, session)
-        if last is None:
+        if last is None or not self._signing.ended(evse, session):
             return
         register_wh, stale = last
         samples = self._metering.end(evse, session)
@@ -370,6 +375,7 @@ class Transactions:
     ) -> None:
         # A meter that was exchanged or lost its register must not make energy negative.
         final_wh = max(register_wh, session.start_wh)
+        signed, long = self._signing.collected(session)
         self._site.record(
             TransactionEnded(
                 session.transaction,
@@ -380,9 +386,13 @@ class Transactions:
                 session.stop_token,
                 samples,
                 meter_stale=stale or final_wh != register_wh,
+                signed=signed,
             ),
             session.stopped,
         )
+        if long:
+            offline = not self._site.online
+            self._site.record(MeterSigned(session.transaction, number, long, offline), session.stopped)
 
     # ---- documents ----------------------------------------------------------------------------------------------
 
@@ -421,6 +431,7 @@ class Transactions:
                 due.append(site.now + max(0.0, SAVE_S - abs(site.moment.utc_s - session.saved_utc_s)))
             elif session.phase is Phase.STOPPING:
                 due.append(self._ending.deadline(evse, session))
+                due.append(self._signing.deadline(evse, session))
         return earliest(due)
 
 

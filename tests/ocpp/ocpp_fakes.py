@@ -203,6 +203,7 @@ class FakeStation:
     status: dict[int, ConnectorStatus] = field(default_factory=dict)
     answer: bool = True
     schedule: Composite | None = None
+    public_keys: dict[int, str] = field(default_factory=dict)
     on: Mapping[str, Any] = field(default_factory=dict)
     """Called when a method of this name is: its argument is the station."""
 
@@ -230,6 +231,9 @@ class FakeStation:
     def cancel_reservation(self, number: int) -> bool:
         self._note("cancel_reservation", number)
         return self.answer
+
+    def meter_public_key(self, evse: int) -> str:
+        return self.public_keys.get(evse, "")
 
     def present_values(self) -> list[PresentValues]:
         self._note("present_values")

@@ -55,6 +55,17 @@ PRICING = (
 )
 """Keys of OCA's "California Pricing" (docs/pricing.md)."""
 
+SIGNED = (
+    "AlignedDataSignReadings",
+    "AlignedDataSignUpdatedReadings",
+    "PublicKeyWithSignedMeterValue",
+    "SampledDataSignReadings",
+    "SampledDataSignStartedReadings",
+    "SampledDataSignUpdatedReadings",
+    "StartTxnSampledData",
+)
+"""Keys of OCA's "Signed Meter Values in OCPP" (docs/signed-meter-values.md)."""
+
 READ_ONLY = {
     "NumberOfConnectors": "2",
     "GetConfigurationMaxKeys": "100",
@@ -87,6 +98,7 @@ def test_names_are_the_standards_but_for_our_own() -> None:
     ours = {key.name for key in key_table().values()} - standard
     assert ours <= {
         *PRICING,
+        *SIGNED,
         "StationMaxCurrent",
         "ReservationEnabled",
         "TransactionResumptionTimeout",

@@ -48,6 +48,7 @@ class LiveKey:
     name: str
     read: Callable[[], str] | None
     change: Callable[[str], SettingAnswer]
+    writable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ class ConfigurationKey:
 
 _VIEWS: Mapping[str, str] = {
     "AdditionalRootCertificateCheck": "SecurityCtrlr.AdditionalRootCertificateCheck",
+    "AlignedDataSignReadings": "AlignedDataCtrlr.SignReadings",
+    "AlignedDataSignUpdatedReadings": "AlignedDataCtrlr.SignUpdatedReadings",
     "AllowOfflineTxForUnknownId": "AuthCtrlr.OfflineTxForUnknownIdEnabled",
     "AuthorizationCacheEnabled": "AuthCacheCtrlr.Enabled",
     "AuthorizeRemoteTxRequests": "AuthCtrlr.AuthorizeRemoteStart",
@@ -125,10 +128,15 @@ _VIEWS: Mapping[str, str] = {
     "MinimumStatusDuration": "ChargingStation.MinimumStatusDuration",
     "NextTimeOffsetTransitionDateTime": "ClockCtrlr.NextTimeOffsetTransitionDateTime",
     "NumberOfDecimalsForCostValues": "TariffCostCtrlr.NumberOfDecimalsForCostValues",
+    "PublicKeyWithSignedMeterValue": "OCPPCommCtrlr.PublicKeyWithSignedMeterValue",
     "ReservationEnabled": "ReservationCtrlr.Enabled",
     "ReserveConnectorZeroSupported": "ReservationCtrlr.NonEvseSpecific",
     "ResetRetries": "OCPPCommCtrlr.ResetRetries",
+    "SampledDataSignReadings": "SampledDataCtrlr.SignReadings",
+    "SampledDataSignStartedReadings": "SampledDataCtrlr.SignStartedReadings",
+    "SampledDataSignUpdatedReadings": "SampledDataCtrlr.SignUpdatedReadings",
     "SendLocalListMaxLength": "LocalAuthListCtrlr.ItemsPerMessage",
+    "StartTxnSampledData": "SampledDataCtrlr.TxStartedMeasurands",
     "StationMaxCurrent": "ChargingStation.MaxCurrent",
     "StopTransactionOnEVSideDisconnect": "TxCtrlr.StopTxOnEVSideDisconnect",
     "StopTransactionOnInvalidId": "TxCtrlr.StopTxOnInvalidId",
@@ -144,7 +152,8 @@ _VIEWS: Mapping[str, str] = {
     "UnlockConnectorOnEVSideDisconnect": "OCPPCommCtrlr.UnlockOnEVSideDisconnect",
     "WebSocketPingInterval": _PING,
 }
-"""§9.1 to §9.3, those of the pricing extension (docs/pricing.md), and three of our own: StationMaxCurrent, the
+"""§9.1 to §9.3, those of the pricing extension (docs/pricing.md) and of signed meter values
+(docs/signed-meter-values.md), and three of our own: StationMaxCurrent, the
 operator's limit for the whole station in A per phase, ReservationEnabled, whether reservations are taken, and
 TransactionResumptionTimeout, how long a power cut (in s) a transaction may bridge."""
 
@@ -180,7 +189,7 @@ def key_table(
     if live is None:
         keys += [ConfigurationKey(name) for name in _IN_FILE]
     else:
-        keys += [ConfigurationKey(key.name, live=key) for key in live]
+        keys += [ConfigurationKey(key.name, live=key, writable=key.writable) for key in live]
     return {key.name.casefold(): key for key in sorted(keys, key=lambda key: key.name)}
 
 

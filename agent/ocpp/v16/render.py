@@ -11,6 +11,7 @@ from typing import Any
 from agent.journal.events import (
     Event,
     MeterSampled,
+    MeterSigned,
     SampledValue,
     StopReason,
     TransactionEnded,
@@ -20,6 +21,7 @@ from agent.journal.events import (
 )
 from agent.ocpp.delivery import Receipt, Rendered
 from agent.ocpp.schema import MAX_INTEGER
+from agent.ocpp.v16.signed_values import meter_value
 from agent.ocpp.v16.times import id_tag, time_text, token_info
 from agent.station.commands import ConnectorStatus, StatusReport
 
@@ -128,6 +130,8 @@ class Renderer16:
             case MeterSampled():
                 transaction = UNKNOWN_TRANSACTION if number is None else number
                 return meter_values(event.evse, utc_s, event.samples, transaction)
+            case MeterSigned():
+                return Rendered("MeterValues", _signed(event, utc_s, number))
             case TransactionEnded():
                 return Rendered("StopTransaction", _stop(event, utc_s, number))
             case TransactionUpdated():
@@ -178,9 +182,19 @@ def _stop(event: TransactionEnded, utc_s: float, number: int | None) -> dict[str
     if event.token:
         payload["idTag"] = id_tag(event.token)
     samples = sampled_values(event.samples, STOP_UNITS)
-    if samples:
-        payload["transactionData"] = [{"timestamp": time_text(utc_s), "sampledValue": samples}]
+    data = [{"timestamp": time_text(utc_s), "sampledValue": samples}] if samples else []
+    data += [meter_value(value, utc_s) for value in event.signed]
+    if data:
+        payload["transactionData"] = data
     return payload
+
+
+def _signed(event: MeterSigned, utc_s: float, number: int | None) -> dict[str, Any]:
+    return {
+        "connectorId": event.evse,
+        "transactionId": UNKNOWN_TRANSACTION if number is None else number,
+        "meterValue": [meter_value(value, utc_s) for value in event.signed],
+    }
 
 
 def _unplugged(utc_s: float, number: int) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from agent.ocpp.v16.configuration import Configuration
 from agent.ocpp.v16.files import Files16
 from agent.ocpp.v16.handlers import Handlers, Payload
 from agent.ocpp.v16.heartbeat import LONGEST_S, Heartbeat
-from agent.ocpp.v16.pricing import text_keys
+from agent.ocpp.v16.live_keys import station_keys
 from agent.ocpp.v16.refusal import RequestRefusedError
 from agent.ocpp.v16.render import Renderer16, meter_values, status_notification
 from agent.ocpp.v16.security import VENDOR, Security16
@@ -70,7 +70,8 @@ class Session16:
         self._boot = Boot(self._own_waits)
         self._security = self._new_security()
         self._heartbeat = Heartbeat(settings.integer("OCPPCommCtrlr.HeartbeatInterval"))
-        live = (*(self._security.live_keys if self._security else ()), *text_keys(settings, self._station))
+        keys = station_keys(settings, self._station, evses)
+        live = (*(self._security.live_keys if self._security else ()), *keys)
         self._handlers = Handlers(
             surroundings.station,
             surroundings.journal,
