@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from agent import __version__, config
 from agent.bookkeeper import Bookkeeper
@@ -75,6 +75,8 @@ from agent.update.commands import run as run_command
 
 log = logging.getLogger(__name__)
 
+_Answer = TypeVar("_Answer")
+
 EXIT_RESTART = 75
 """Exit status that asks the service manager for a fresh start (EX_TEMPFAIL)."""
 
@@ -87,6 +89,7 @@ KEPT_TABLES = (
     "charging_profile",
     "reservation",
     "price",
+    "fault",
 )
 
 UNLOCK_TIMEOUT_S = 15.0
@@ -277,7 +280,8 @@ class App:
     def _from_control(self, message: ToAgent) -> None:
         if isinstance(message, Welcome):
             self._control_instance = message.instance
-        self.carry_out(self._station.handle(message, self._clock.now()))
+        if not self._local.control.heard(message):
+            self.carry_out(self._station.handle(message, self._clock.now()))
 
     def _control_lost(self) -> None:
         self.carry_out(self._station.control_lost(self._clock.now()))
@@ -285,12 +289,14 @@ class App:
     # ---- StationPort, for the tunnel -------------------------------------------------------------------------
 
     def remote_start(self, request: RemoteStart) -> bool:
-        answer, effects = self._station.remote_start(request, self._clock.now())
-        self.carry_out(effects)
-        return answer
+        return self._done(self._station.remote_start(request, self._clock.now()))
 
     def remote_stop(self, transaction: str) -> bool:
-        answer, effects = self._station.remote_stop(transaction, self._clock.now())
+        return self._done(self._station.remote_stop(transaction, self._clock.now()))
+
+    def _done(self, step: tuple[_Answer, Sequence[Effect]]) -> _Answer:
+        """Carry out what a step wants done, and return its answer."""
+        answer, effects = step
         self.carry_out(effects)
         return answer
 
@@ -305,29 +311,19 @@ class App:
             return UnlockAnswer.FAILED
 
     def change_availability(self, evse: int, operative: bool) -> AvailabilityAnswer:
-        answer, effects = self._station.change_availability(evse, operative, self._clock.now())
-        self.carry_out(effects)
-        return answer
+        return self._done(self._station.change_availability(evse, operative, self._clock.now()))
 
     def reset(self, kind: ResetKind) -> bool:
-        answer, effects = self._station.reset(kind, self._clock.now())
-        self.carry_out(effects)
-        return answer
+        return self._done(self._station.reset(kind, self._clock.now()))
 
     def clear_cache(self) -> bool:
-        answer, effects = self._station.clear_cache(self._clock.now())
-        self.carry_out(effects)
-        return answer
+        return self._done(self._station.clear_cache(self._clock.now()))
 
     def set_charging_profile(self, evse: int, profile: Profile) -> bool:
-        answer, effects = self._station.set_charging_profile(evse, profile, self._clock.now())
-        self.carry_out(effects)
-        return answer
+        return self._done(self._station.set_charging_profile(evse, profile, self._clock.now()))
 
     def clear_charging_profiles(self, which: Filter) -> bool:
-        answer, effects = self._station.clear_charging_profiles(which, self._clock.now())
-        self.carry_out(effects)
-        return answer
+        return self._done(self._station.clear_charging_profiles(which, self._clock.now()))
 
     def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None) -> Composite | None:
         return self._station.composite_schedule(evse, duration_s, unit, self._clock.now())
@@ -345,14 +341,10 @@ class App:
         return answer
 
     def reserve(self, reservation: Reservation) -> ReservationAnswer:
-        answer, effects = self._station.reserve(reservation, self._clock.now())
-        self.carry_out(effects)
-        return answer
+        return self._done(self._station.reserve(reservation, self._clock.now()))
 
     def cancel_reservation(self, number: int) -> bool:
-        answer, effects = self._station.cancel_reservation(number, self._clock.now())
-        self.carry_out(effects)
-        return answer
+        return self._done(self._station.cancel_reservation(number, self._clock.now()))
 
     def present_values(self) -> list[PresentValues]:
         return self._station.present_values(self._clock.now())
@@ -361,24 +353,16 @@ class App:
         return self._station.meter_public_key(evse)
 
     def set_user_price(self, token: Token, text: PriceText) -> bool:
-        answer, effects = self._station.set_user_price(token, text, self._clock.now())
-        self.carry_out(effects)
-        return answer
+        return self._done(self._station.set_user_price(token, text, self._clock.now()))
 
     def running_cost(self, transaction: str, told: RunningCost) -> bool:
-        answer, effects = self._station.running_cost(transaction, told, self._clock.now())
-        self.carry_out(effects)
-        return answer
+        return self._done(self._station.running_cost(transaction, told, self._clock.now()))
 
     def final_cost(self, transaction: str, final: FinalCost) -> bool:
-        answer, effects = self._station.final_cost(transaction, final, self._clock.now())
-        self.carry_out(effects)
-        return answer
+        return self._done(self._station.final_cost(transaction, final, self._clock.now()))
 
     def set_setting(self, name: str, text: str) -> SettingAnswer:
-        answer, effects = self._station.set_setting(name, text, self._clock.now())
-        self.carry_out(effects)
-        return answer
+        return self._done(self._station.set_setting(name, text, self._clock.now()))
 
     def statuses(self) -> list[StatusReport]:
         return self._station.statuses(self._clock.now())

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from agent import __version__
 from agent.config.schema import Config
 from agent.configwork import ConfigWork
+from agent.controlwork import ControlWork
 from agent.files.masking import is_secret
 from agent.journal.journal import Journal
 from agent.link.messages import ToControl
@@ -23,7 +24,6 @@ from agent.local.roles import Role, Roles
 from agent.local.rpc import RpcError
 from agent.local.server import LocalServer, server_topics, subscription_methods
 from agent.local.server import methods as server_methods
-from agent.local.service import service_methods
 from agent.local.status import StatusDocument
 from agent.local.topics import Polled, Published
 from agent.security.events import SecurityEvent
@@ -80,15 +80,18 @@ class LocalWork:
             lambda text: security.record(SecurityEvent.RECONFIGURATION, text),
             is_secret,
         )
+        evses = [evse.id for evse in config.evses]
+        self.control = ControlWork(evses, config, rooms.station, clock, agent)
         self.server = LocalServer(
             config.api_path,
             agent,
             {
-                **_methods([evse.id for evse in config.evses], agent, journal, self.access, rooms.tunnel.wake),
+                **_methods(journal, self.access, rooms.tunnel.wake),
+                **self.control.methods(),
                 **rooms_methods(rooms, agent, self.config, self._note),
                 **commissioning_methods(self._statement_key, self._facts),
             },
-            topics={**_topics([evse.id for evse in config.evses], agent), **rooms_topics(rooms, self._publish)},
+            topics={**_topics(evses, agent), **rooms_topics(rooms, self._publish)},
             roles=roles,
             audit=self._audited,
         )
@@ -135,12 +138,9 @@ class LocalWork:
         self._audit_log.append(moment.utc_s, moment.synced, method, text)
 
 
-def _methods(
-    evses: Sequence[int], agent: Agent, journal: Journal, access: Access, wake: Callable[[], None]
-) -> dict[str, Method]:
-    """Every method beyond those of the server itself. Nothing is called here."""
+def _methods(journal: Journal, access: Access, wake: Callable[[], None]) -> dict[str, Method]:
+    """The methods of the books and of the log-in. Nothing is called here."""
     return {
-        **service_methods(evses, agent.to_control),
         **books_methods(journal, wake),
         **access.methods(),
     }
@@ -161,7 +161,8 @@ def catalogue() -> tuple[dict[str, Method], dict[str, Polled | Published]]:
     """Return all methods and topics as they declare themselves, without an agent behind them (for the reference)."""
     nothing: Any = _Nothing()
     server = {**server_methods(nothing), **subscription_methods()}
-    methods = _methods((), nothing, nothing, Access(nothing, Roles({}), lambda: 0.0, lambda *_: None), lambda: None)
+    methods = _methods(nothing, Access(nothing, Roles({}), lambda: 0.0, lambda *_: None), lambda: None)
+    methods |= ControlWork((), nothing, nothing, nothing, nothing).methods()
     methods |= rooms_methods(nothing, nothing, nothing, nothing)
     methods |= commissioning_methods(nothing, nothing)
     return {**server, **methods}, {**server_topics(nothing), **_topics((), nothing), **rooms_topics(nothing, nothing)}

@@ -47,6 +47,9 @@ class Availability:
             evse = site.evses.get(int(key)) if key.isdecimal() else None
             if evse is not None and isinstance(document, Mapping):
                 evse.wanted_operative = document.get("operative") is not False
+        made_safe = kept.get("station", {}).get("safe") is True
+        for evse in site.evses.values():
+            evse.made_safe = made_safe
 
     # ---- availability -------------------------------------------------------------------------------------------
 
@@ -68,6 +71,15 @@ class Availability:
         """Take every EVSE that is free, or becomes free, out of service; or give all back (OCPP 1.6 §5.19)."""
         for evse in self._site.evses.values():
             evse.held_back = on
+
+    def make_safe(self, on: bool) -> None:
+        """End every transaction and take all EVSEs out of service, over restarts, until it is taken back."""
+        site = self._site
+        site.keep("station", "safe", True if on else None)
+        for evse in site.evses.values():
+            evse.made_safe = on
+            if on:
+                self._transactions.stop(evse, StopReason.EMERGENCY_STOP)
 
     # ---- unlock -------------------------------------------------------------------------------------------------
 

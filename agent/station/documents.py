@@ -36,6 +36,26 @@ class FaultDocument(TypedDict):
     remedy: str
 
 
+class FaultHistoryDocument(TypedDict):
+    """One fault of an EVSE, or one device's trouble, over all times."""
+
+    evse: int
+    """0: a device's, or of the whole charge point."""
+    code: str
+    """A fault's code, or "device:" and the device's name."""
+    active: bool
+    count: int
+    """How often it came."""
+    first_at: str | None
+    last_at: str | None
+    """When it came last."""
+    ended_at: str | None
+    """When that was over; None while it lasts."""
+    detail: str
+    """The last words on it."""
+    remedy: str
+
+
 class PriceDocument(TypedDict):
     """For the driver. Amounts are text with as many decimals as the network wants shown."""
 

@@ -28,7 +28,7 @@ class Keep:
     """Store (or with ``value`` None forget) a document of the station's own state under (table, key).
 
     Tables: "session" (one per EVSE with a session), "availability", "setting", "token" (authorisation cache),
-    "charging_profile", "reservation", "price", "station". Values are JSON-ready.
+    "charging_profile", "reservation", "price", "station", "fault". Values are JSON-ready.
     """
 
     table: str

@@ -37,6 +37,8 @@ class Evse:
     """As the operator wants it. A running transaction is let finish first."""
     held_back: bool = False
     """Out of service for a while whatever the operator wants: new software is about to be installed."""
+    made_safe: bool = False
+    """Out of service because a person at the charge point opened everything."""
     session: Session | None = None
 
     # What was told to control, so that only changes go out.
@@ -85,8 +87,8 @@ class Evse:
 
     @property
     def operative(self) -> bool:
-        """Somebody could begin here, as far as the operator and an update are concerned."""
-        return self.wanted_operative and not self.held_back
+        """Somebody could begin here, as far as the operator, an update and a technician are concerned."""
+        return self.wanted_operative and not self.held_back and not self.made_safe
 
     @property
     def in_service(self) -> bool:

@@ -73,6 +73,8 @@ def reasons(evse: Evse, site: Site, limit_a: float, asking: bool, control_gone: 
         found.append(Reason("emergency_stop", "the emergency stop is pressed", "release it when it is safe"))
     if evse.held_back and not evse.in_transaction:
         found.append(Reason("updating", "new software is being installed", "wait some minutes"))
+    elif evse.made_safe:
+        found.append(Reason("made_safe", "a technician has opened everything", "'safe off' at the console ends it"))
     elif not evse.in_service:
         found.append(Reason("inoperative", "out of service by the operator", "the operator puts it into service"))
     if site.resetting is not None:

@@ -44,9 +44,10 @@ from agent.station.commands import (
     SettingAnswer,
     StatusReport,
 )
-from agent.station.documents import EvseDocument, GridDocument, LiveDocument
+from agent.station.documents import EvseDocument, FaultHistoryDocument, GridDocument, LiveDocument
 from agent.station.effects import Effect, Tampered
 from agent.station.evse import Evse
+from agent.station.fault_history import FaultHistory
 from agent.station.grid import GridLimit
 from agent.station.indications import Indications
 from agent.station.local_list import ListAnswer, ListStore, ListUpdate, MemoryStore
@@ -111,6 +112,7 @@ class Station:
         self._statuses = Statuses(self._site)
         self._pricing = Pricing(self._site, self._metering, kept)
         self._indications = Indications(self._site)
+        self._history = FaultHistory(self._site, kept)
 
     # ---- what happens -------------------------------------------------------------------------------------------
 
@@ -131,6 +133,7 @@ class Station:
             case ButtonPressed():
                 self._buttons.pressed(message)
             case DeviceReport(device, ok, _, detail):
+                self._history.device(message)
                 if not ok:
                     log.warning("device %s: %s", device, detail)
             case SigningReport():
@@ -152,6 +155,7 @@ class Station:
         if afresh:
             # Its faults come again; what it said of the vehicle holds until it speaks.
             site.faults.clear()
+            self._history.afresh()
             for evse in site.evses.values():
                 evse.faults.clear()
         self._signing.forget()
@@ -162,6 +166,7 @@ class Station:
         evse = self._site.evses.get(message.evse)
         if isinstance(message, FaultReport):
             self._watch_housing(message)
+            self._history.reported(message)
             if evse is not None:
                 evse.blame(message)
             elif message.active:
@@ -174,6 +179,7 @@ class Station:
             log.warning("control speaks of EVSE %d, which is not configured", message.evse)
         elif isinstance(message, Observation):
             evse.observe(message, self._site.now)
+            self._history.observed(message)
         else:
             evse.measure(message)
 
@@ -301,6 +307,12 @@ class Station:
         self._availability.hold_back(on)
         return self._settle()
 
+    def make_safe(self, on: bool, moment: Moment) -> list[Effect]:
+        """End every transaction and take every EVSE out of service, also over restarts; or take that back."""
+        self._site.moment = moment
+        self._availability.make_safe(on)
+        return self._settle()
+
     @property
     def in_transaction(self) -> bool:
         """A transaction is open at some EVSE."""
@@ -401,6 +413,10 @@ class Station:
             for evse in sorted(self._site.evses.values(), key=lambda evse: evse.id)
         ]
 
+    def fault_history(self) -> list[FaultHistoryDocument]:
+        """Return what is and was wrong, present faults first, then the latest first."""
+        return self._history.documents()
+
     def live(self, evse: int, moment: Moment) -> LiveDocument:
         """Return what is measured at one EVSE now. KeyError for one that is not there."""
         self._site.moment = moment
@@ -435,6 +451,7 @@ class Station:
                 self._availability,
                 self._indications,
                 self._pricing,
+                self._history,
             )
         )
         return None if due is None else max(due, self._site.now + SHORTEST_WAIT_S)
@@ -453,5 +470,6 @@ class Station:
         self._pricing.settle()
         self._availability.settle()
         self._indications.settle()
+        self._history.settle()
         self._transactions.save()
         return self._site.take()

@@ -173,7 +173,7 @@ class World:
         self.now = 1000.0
         self.utc_offset = UTC_0
         self.boot = "b1"
-        tables = ("session", "availability", "setting", "token", "reservation", "station")
+        tables = ("session", "availability", "setting", "token", "reservation", "station", "fault")
         tables = (*tables, "charging_profile", "price")
         self.kept = {table: {} for table in tables}
         self.local_list = MemoryStore()
