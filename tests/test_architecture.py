@@ -27,6 +27,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "agent/security": ("agent.config.schema",),
     "agent/files": ("agent.clock", "agent.config.schema"),
     "agent/update": ("agent.files", "agent.clock", "agent.config.schema", "agent.security.certificates"),
+    "agent/metrics": ("agent.link.messages", "agent.local.status"),
     "agent/slots": ("agent.update.verify",),
     "agent/ocpp": (
         "agent.station",

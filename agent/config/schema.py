@@ -448,6 +448,12 @@ class LocalApi:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    file: Path | None = option(None, help="for node_exporter; metrics/evse-agent.prom in runtime_dir when empty")
+    interval_s: float = option(15.0, help="how often it is written", unit="s", ge=15, le=3600)
+
+
+@dataclass(frozen=True, slots=True)
 class Logging:
     level: str = option("info", help="how much is logged", choices=("debug", "info", "warning", "error"))
 
@@ -469,6 +475,7 @@ class Config:
     files: Files = option(help="files that the network has fetched or sent", default_factory=Files)
     update: Update = option(help="how new software gets in", default_factory=Update)
     local_api: LocalApi = option(help="who may use the local API", default_factory=LocalApi)
+    metrics: Metrics = option(help="what the agent measures of itself", default_factory=Metrics)
     logging: Logging = option(help="the log", default_factory=Logging)
 
     @property
