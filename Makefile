@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 SOURCES := agent hal simulators tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench faults lint format types coverage check clean distclean install
+.PHONY: help setup demo test bench faults lint format types coverage texts check clean distclean install
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -61,6 +61,9 @@ format: $(STAMP) ## format the source
 
 types: $(STAMP) ## check types
 	@$(PY) -m mypy
+
+texts: $(STAMP) ## bring the catalogues of the console's texts up to date, and list what is not translated
+	@$(PY) -m tests.console.catalogues
 
 coverage: $(STAMP) ## run all tests and report which lines they miss
 	@$(PY) -m coverage erase

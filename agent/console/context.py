@@ -11,12 +11,18 @@ from typing import Any
 
 from agent.console.api import Api
 from agent.console.keys import Key, Pressed
-from agent.console.style import Style, cut
+from agent.console.style import Style, cut, plain
 from agent.console.terminal import Terminal
 from agent.console.texts import Texts
 from agent.local.roles import Role
 
 EVSES_S = 5.0
+
+
+def meant(answer: str, yes: str) -> bool:
+    """Whether somebody said yes: in English or in the language of the session, with or without accents."""
+    given, bare = answer.strip().casefold(), plain(yes.casefold())
+    return given in ("yes", yes.casefold()) or ("?" not in bare and plain(given) == bare)
 
 
 class RefusedError(Exception):
@@ -73,7 +79,7 @@ class Context:
         terminal = self._person()
         self.say(self.style.warn(question))
         answer = self.ask(self._("Type 'yes' to go on:"))
-        if answer.strip().casefold() not in ("yes", self._("yes").casefold()):
+        if not meant(answer, self._("yes")):
             raise CancelledError
         terminal.heard_at = time.monotonic()
 

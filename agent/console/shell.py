@@ -16,7 +16,7 @@ from agent.console.editor import Completion, History, LineEditor, Outcome
 from agent.console.keys import Key
 from agent.console.style import Style, cut, visible
 from agent.console.terminal import Terminal
-from agent.console.texts import Texts
+from agent.console.texts import Texts, fitting
 from agent.local.roles import Role
 
 IDLE_S = 600.0
@@ -93,7 +93,10 @@ class Shell:
         able = terminal.abilities if terminal is not None else None
         unicode = able.unicode if able else (getattr(out, "encoding", "") or "").lower().startswith("utf")
         style = Style(able.colour if able else False, unicode, able.columns if able else 100)
-        self.context = Context(api, style, texts, self._say, terminal, config_path=config_path, serial=need_pin)
+        self._wanted = texts.language
+        self.context = Context(
+            api, style, fitting(texts, unicode), self._say, terminal, config_path=config_path, serial=need_pin
+        )
         self.context.data["table"] = table
         api.on_connect = self._connected
 
@@ -142,6 +145,10 @@ class Shell:
             self._complain(str(error))
         self._say("")
         self._say(context.style.bold(name))
+        if context.texts.language != self._wanted:
+            self._say(
+                context._("This terminal cannot show '{language}'; the texts are English.", language=self._wanted)
+            )
         self._say(context._("'help' lists the commands, 'why' says what holds charging back, 'exit' ends."))
 
     def _prompt(self) -> str:

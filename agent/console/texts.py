@@ -9,6 +9,8 @@ from typing import Any
 LOCALE = Path(__file__).parents[1] / "locale"
 DOMAIN = "evse-agent"
 ENGLISH = "en"
+BEYOND_LATIN = frozenset({"ar", "el", "he", "hi"})
+"""Languages whose letters no plain terminal has; the others lose no more than their accents."""
 
 
 class Texts:
@@ -27,6 +29,11 @@ class Texts:
             return translated.format(**values)
         except (KeyError, IndexError, ValueError):  # a broken catalogue must not hide the message
             return text.format(**values)
+
+
+def fitting(texts: Texts, unicode: bool) -> Texts:
+    """Return texts that the terminal can show: English, where the language's own letters do not exist on it."""
+    return texts if unicode or texts.language not in BEYOND_LATIN else Texts(ENGLISH)
 
 
 def languages() -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.console.command import JSON, Argument, Command, Kind, Result, Table, UsageError
 from agent.console.context import Context, RefusedError
-from agent.console.texts import Texts, languages
+from agent.console.texts import Texts, fitting, languages
 from agent.local.roles import Role
 
 
@@ -60,7 +60,12 @@ def _pin_state(context: Context, _: Mapping[str, Any]) -> Result:
 
 def _language(context: Context, values: Mapping[str, Any]) -> Result:
     if values["language"] is not None:
-        context.texts = Texts(values["language"])
+        wanted = Texts(values["language"])
+        context.texts = fitting(wanted, context.style.unicode)
+        if context.texts.language != wanted.language:
+            context.say(
+                context._("This terminal cannot show '{language}'; the texts are English.", language=wanted.language)
+            )
     return Result(
         {"language": context.texts.language, "there_are": languages()},
         [context._("Language: {one} (there are: {all})", one=context.texts.language, all=", ".join(languages()))],
