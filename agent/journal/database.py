@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.journal import wal
+from agent.journal.carry_back import carry_back
 from agent.journal.checksum import checksum
 from agent.journal.errors import JournalDamagedError, JournalError
 from agent.journal.schema import Migration, migrate, sync_directory, version_of
@@ -55,13 +56,18 @@ class Opened:
     """Where a damaged file went that was found instead (or left unread by an earlier opening)."""
 
 
-def open_database(path: Path, migrations: Sequence[Migration]) -> Opened:
-    """Open or create the file at ``path``. Raises JournalError (with remedy); a newer version is left untouched."""
+def open_database(path: Path, migrations: Sequence[Migration], *, from_newer: bool = False) -> Opened:
+    """Open or create the file at ``path``. Raises JournalError (with remedy).
+
+    A newer version is left untouched, unless ``from_newer``: then its rows are taken back (``carry_back``).
+    """
     lock = _lock(path)
     try:
         quarantined = left_unread(path)
         if quarantined is not None and not quarantined.exists():
             set_aside(path)
+        if from_newer and path.exists():
+            _take_back(path, migrations)
         try:
             connection = _open_healthy(path, migrations)
         except DamagedError as damage:
@@ -73,6 +79,14 @@ def open_database(path: Path, migrations: Sequence[Migration]) -> Opened:
     except BaseException:
         os.close(lock)
         raise
+
+
+def _take_back(path: Path, migrations: Sequence[Migration]) -> None:
+    try:
+        carry_back(path, migrations)
+    except (sqlite3.DatabaseError, OSError) as error:
+        if not _is_damage(error):  # of a damaged file the opening takes what can be read
+            raise explain(path, error) from error
 
 
 def begin_anew(path: Path, migrations: Sequence[Migration], damage: str) -> tuple[Path, sqlite3.Connection]:

@@ -76,12 +76,15 @@ class Journal:
         self._space = Space()
 
     @classmethod
-    def open(cls, path: Path, boot: str, migrations: Sequence[Migration] = MIGRATIONS) -> Journal:
+    def open(
+        cls, path: Path, boot: str, migrations: Sequence[Migration] = MIGRATIONS, *, from_newer: bool = False
+    ) -> Journal:
         """Open or create the journal. ``boot`` names this boot of the machine (``agent.clock.boot_id``).
 
-        A damaged file is put aside and what is readable taken over. A file of a newer version is refused, untouched.
+        A damaged file is put aside and what is readable taken over. A file of a newer version is refused, untouched;
+        with ``from_newer`` (after a roll-back of the software) its rows are taken back.
         """
-        opened = open_database(path, migrations)
+        opened = open_database(path, migrations, from_newer=from_newer)
         journal = cls(path, boot, opened.connection, opened.lock)
         journal._migrations = migrations
         if opened.quarantined is not None:

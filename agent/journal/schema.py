@@ -2,6 +2,9 @@
 
 ``PRAGMA user_version`` holds the version. Each migration takes the file from one version to the next; all that are
 due run in one transaction, after a backup beside the file, so a crash in the middle leaves the old version whole.
+
+From version 3 on a migration only adds: tables, and columns that may be NULL or have a default. So an older version can
+take its rows back out of a newer file after a roll-back (``agent.journal.carry_back``).
 """
 
 from __future__ import annotations
@@ -111,7 +114,7 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Mig
     if version == len(migrations):
         return
     if version > 0:
-        _back_up(connection, path.with_name(f"{path.name}.v{version}.backup"))
+        back_up(connection, path.with_name(f"{path.name}.v{version}.backup"))
     connection.execute("BEGIN IMMEDIATE")
     try:
         for steps in migrations[version:]:
@@ -125,7 +128,7 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Mig
         raise
 
 
-def _back_up(connection: sqlite3.Connection, target: Path) -> None:
+def back_up(connection: sqlite3.Connection, target: Path) -> None:
     """Copy the database to ``target``, complete and on disk before the name exists."""
     partial = target.with_name(target.name + ".partial")
     partial.unlink(missing_ok=True)
