@@ -14,7 +14,7 @@ from hal.conformance.bench import Bench, bare
 from hal.conformance.findings import Finding, Verdict
 from hal.conformance.session import Session, Snapshot
 from hal.conformance.subject import Subject
-from hal.conformance.wires import Trick
+from hal.conformance.wires import Trick, claimed
 from hal.ports import PROTOCOLS, PortKind
 from hal.values import PilotState
 
@@ -33,6 +33,7 @@ NEEDS_CLOSING = "nothing may be commanded to close here; with no vehicle there, 
 NOT_CLOSING = "the contacts do not close on command"
 STATE_A_FROM_V = 11.0
 """The pilot's high peak with no vehicle is 12 V ± 1 V (IEC 61851-1 Table A.4)."""
+IN_USE = "in use"
 NO_ENERGY = "it has no port that could energise"
 
 
@@ -95,12 +96,17 @@ def two_owners(bench: Bench) -> Finding:
     rival = Session(second, session.wire, bench.watch)
     rival.start()
     try:
+        if rival.refused is None:  # some ask in several steps
+            rival.run(
+                bench.subject.patience.watch_s, lambda: IN_USE in rival.health().detail or rival.fileno() is not None
+            )
         health, refused = rival.health(), rival.refused
         if refused is None and rival.fileno() is not None:
             troubles.append("a second device opens the same node")
         else:
             told = health.detail if refused is None else str(refused)
-            if "in use" not in told or session.wire.node not in told:
+            nodes = [session.wire.node, *(node for node, _ in claimed(session.wire.options))]
+            if IN_USE not in told or not any(node in told for node in nodes):
                 troubles.append(f"the second is not told that the node is in use, and which: {told!r}")
     finally:
         rival.close()

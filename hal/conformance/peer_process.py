@@ -25,6 +25,8 @@ from hal.conformance.subject import Account
 
 PATIENCE_S = 30.0
 """Longest wait for an answer; only a simulator that has died takes so long."""
+IN_MEMORY = Path("/dev/shm")
+"""Where files stand in for the kernel's own (sysfs): a disk would make their writers wait."""
 STEP_S = 0.01
 
 
@@ -50,7 +52,7 @@ class ProcessPeer:
     """Use as a context manager. ``options`` as the counterpart gives them."""
 
     def __init__(self, target: str, *arguments: str, path: tuple[Path, ...] = ()) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix="peer-")
+        self._directory = tempfile.TemporaryDirectory(prefix="peer-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None)
         search = os.pathsep.join([*map(str, path), *filter(None, sys.path)])
         self._process = subprocess.Popen(
             [sys.executable, "-m", "hal.conformance.peer_process", target, self._directory.name, *arguments],

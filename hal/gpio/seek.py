@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import select
 from typing import Protocol
 
 from hal.gpio.address import SIM, LineAddress, find
 from hal.gpio.lines import Line, LineSettings
-from hal.gpio.sim_chip import PATIENCE_S, SimSeek
+from hal.gpio.sim_chip import SimSeek
 
 
 class Seek(Protocol):
     """One attempt at one line."""
-
-    def fileno(self) -> int:
-        """Readable when ``step`` will do something."""
 
     def step(self) -> Line | None:
         """Do what can be done at once. Returns the line; None while the answer is out. Raises LineError."""
@@ -30,9 +26,6 @@ class KernelSeek:
         self._address = address
         self._settings = settings
         self._consumer = consumer
-
-    def fileno(self) -> int:
-        return -1
 
     def step(self) -> Line:
         chip, offset = find(self._address)
@@ -50,12 +43,3 @@ def seek(address: LineAddress, settings: LineSettings, consumer: str) -> Seek:
     if address.chip.startswith(SIM):
         return SimSeek(address.chip.removeprefix(SIM), address.line, settings, consumer)
     return KernelSeek(address, settings, consumer)
-
-
-def wait_for(attempt: Seek) -> Line | None:
-    """Wait for the line, at start, when control's loop does not turn yet; None when no answer comes in
-    ``PATIENCE_S``. Raises LineError."""
-    line = attempt.step()
-    while line is None and select.select([attempt.fileno()], (), (), PATIENCE_S)[0]:
-        line = attempt.step()
-    return line

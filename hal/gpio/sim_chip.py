@@ -63,10 +63,6 @@ class SimChip:
         self.levels = mmap.mmap(fd, len(self._names) + 1, mmap.MAP_SHARED, mmap.PROT_READ)
         os.close(fd)
 
-    def fileno(self) -> int:
-        """Readable when an answer has come."""
-        return self._socket.fileno()
-
     @property
     def info(self) -> ChipInfo:
         return self._info
@@ -152,9 +148,6 @@ class SimSeek:
         self._consumer = consumer
         self._offset: int | None = None
         self._chip = SimChip(path, wait=False)
-
-    def fileno(self) -> int:
-        return self._chip.fileno()
 
     def step(self) -> Line | None:
         got = self._chip.take()

@@ -230,7 +230,8 @@ class SimGpioChip:
         except (ValueError, KeyError, IndexError, TypeError) as error:
             answer, fd = {"error": f"not understood: {error!r}"}, -1
         if answer is not None:
-            socket.send_fds(client, [json.dumps(answer).encode()], [fd] if fd >= 0 else [])
+            with contextlib.suppress(OSError):  # it has not waited for the answer
+                socket.send_fds(client, [json.dumps(answer).encode()], [fd] if fd >= 0 else [])
             if fd >= 0 and fd != self._page_fd:
                 os.close(fd)
 

@@ -32,8 +32,6 @@ NEEDS: dict[str, tuple[Trick, ...]] = {
     "stale": (Trick.SILENCE,),
 }
 """What a check needs of the wire."""
-NOBODY_BETWEEN = {"gpio", "linux-pilot"}
-"""Drivers on wires where nothing can stand between."""
 KINDS = [(table, name) for table, names in TABLES.items() for name in sorted(names)]
 
 
@@ -53,7 +51,7 @@ def not_asked(driver: str, options: Any, kinds: frozenset[PortKind]) -> set[str]
     with tempfile.TemporaryDirectory() as directory:
         wire = interpose(options, Path(directory))
         wire.close()
-    assert wire.tricks or driver in NOBODY_BETWEEN, f"{driver}: {wire.label}"
+    assert wire.tricks, f"{driver}: {wire.label}"
     missing = {check for check, tricks in NEEDS.items() if not wire.tricks >= set(tricks)}
     if not kinds & {PortKind.CONTROL_PILOT, PortKind.CONTACTOR}:
         missing |= {"start-safe", "before-known", "opens"}

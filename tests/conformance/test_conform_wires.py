@@ -18,11 +18,19 @@ import pytest
 from hal.conformance.findings import CHECKS, WIDTH, Finding, Report, Verdict
 from hal.conformance.timing import BUDGET_S, Stopwatch
 from hal.conformance.wires import NodeError, Trick, Wire, claimed, interpose
+from hal.conformance.wires.chip_relay import ChipRelay
 from hal.conformance.wires.direct import Direct
 from hal.conformance.wires.serial_relay import SerialRelay
+from hal.conformance.wires.spi_relay import SpiRelay
 from hal.conformance.wires.tcp_relay import TcpRelay
 from hal.drivers.serial_line import SerialLine, SerialSettings
+from hal.gpio.address import parse_spec
+from hal.gpio.lines import Line, LineError, LineSettings
+from hal.gpio.seek import seek
+from hal.gpio.spi import SpiError, open_spi
 from hal.options import option
+from simulators.gpio.chip import SimGpioChip
+from simulators.gpio.front_end import PilotFrontEnd
 
 PATIENCE_S = 5.0
 
@@ -243,3 +251,105 @@ def test_a_report_is_readable_and_fits() -> None:
     assert '"verdict": "fail"' in report.json()
     with pytest.raises(KeyError):
         report.finding("taste")
+
+
+@dataclass(frozen=True, slots=True)
+class BusOptions:
+    spi: str = option(help="bus", exclusive="SPI device")
+
+
+@pytest.fixture
+def chip(tmp_path: Path) -> Iterator[SimGpioChip]:
+    chip = SimGpioChip(tmp_path / "pins", ["K1", "K1_NC"])
+    chip.open()
+    yield chip
+    chip.close()
+
+
+def _opened(wire: Wire, text: str, *, output: bool = False) -> Line:
+    spec = parse_spec(text)
+    attempt = seek(spec.address, LineSettings(initial=False) if output else spec.settings, "test")
+    got: list[Line] = []
+
+    def answered() -> bool:
+        line = attempt.step()
+        got.extend([] if line is None else [line])
+        return bool(got)
+
+    pump_until(wire, answered)
+    attempt.close()
+    return got[0]
+
+
+def test_the_chip_relay_passes_levels_both_ways_and_cuts_them(chip: SimGpioChip, tmp_path: Path) -> None:
+    line = f"sim:{chip.path}:"
+    wire = interpose(PinOptions({"coil": Pin(f"{line}K1")}, (Pin(f"{line}K1_NC pull-up"),)), tmp_path)
+    assert isinstance(wire, ChipRelay)
+    wire.open(connected=True)
+    coil, mirror = _opened(wire, wire.options.pins["coil"].line, output=True), _opened(wire, wire.options.more[0].line)
+    coil.set_value(True)
+    pump_until(wire, lambda: chip.output("K1") is True)
+    assert b'"set"' in wire.said[-1].data
+    for level in (True, False):
+        chip.drive("K1_NC", level)
+        pump_until(wire, lambda level=level: mirror.value() is level)  # type: ignore[misc]
+    wire.cut = True
+    wire.pump()
+    with pytest.raises(LineError, match="does not answer"):
+        mirror.value()
+    with pytest.raises(LineError, match="does not answer"):
+        coil.set_value(False)
+    wire.unplug()
+    with pytest.raises(LineError, match="plug it in"):
+        mirror.value()
+    with pytest.raises(LineError, match="is not there"):
+        seek(parse_spec(wire.options.pins["coil"].line).address, LineSettings(), "test")
+    coil.close()
+    mirror.close()
+    wire.close()
+
+
+def test_a_chip_relay_alone_grants_lines_that_reach_nobody(chip: SimGpioChip, tmp_path: Path) -> None:
+    wire = interpose(PinOptions({"coil": Pin(f"sim:{chip.path}:K1")}), tmp_path)
+    wire.open(connected=False)
+    coil = _opened(wire, wire.options.pins["coil"].line, output=True)
+    coil.set_value(True)
+    wire.pump()
+    assert chip.output("K1") is None
+    coil.close()
+    wire.close()
+
+
+def test_the_bus_relay_passes_cuts_and_spoils(tmp_path: Path) -> None:
+    front = PilotFrontEnd(tmp_path)
+    front.open()
+    front.sense(12.0, -12.0)
+    wire = interpose(BusOptions(f"sim:{front.path}"), tmp_path)
+    assert isinstance(wire, SpiRelay)
+    wire.open(connected=True)
+    spi = open_spi(wire.options.spi, 1_000_000)
+    told: list[bytes] = []
+
+    def answered() -> bool:
+        told.extend(spi.receive())
+        return bool(told)
+
+    spi.exchange([b"\x06\x00\x00"])
+    pump_until(wire, answered)
+    assert [len(each) for each in told] == [3]
+    wire.cut = True
+    asked = front.bursts
+    spi.exchange([b"\x06\x00\x00"])
+    wire.pump()
+    wire.pump()
+    assert front.bursts == asked
+    told.clear()
+    wire.inject(b"noise!")
+    pump_until(wire, answered)
+    assert b"".join(told) == b"noise!"
+    wire.unplug()
+    with pytest.raises(SpiError, match="is gone"):
+        spi.receive()
+    spi.close()
+    wire.close()
+    front.close()

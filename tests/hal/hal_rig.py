@@ -10,6 +10,7 @@ import tty
 from collections.abc import Callable
 from pathlib import Path
 
+from hal.drivers.gpio.driver import GpioDevice
 from hal.ports import Device
 
 PATIENCE_S = 5.0
@@ -78,3 +79,15 @@ def drain(device: Device, now: float) -> None:
     """Let the device read all that has arrived."""
     while (fd := device.fileno()) is not None and select.select([fd], [], [], 0)[0]:
         device.on_readable(now)
+
+
+def settle_lines(device: GpioDevice, now: float) -> None:
+    """Wait, in real time, until the simulated chips have answered what the pin device asks of them."""
+    end = time.monotonic() + PATIENCE_S
+    pins = [pin for _, pin in device._pins()]
+    while any(pin.seeking for pin in pins):
+        assert time.monotonic() < end, "the chip never answered"
+        for pin in pins:
+            if pin.seeking:
+                pin._next_open_at = now
+        device.on_timer(now)

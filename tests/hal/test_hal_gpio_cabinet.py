@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hal_rig import settle_lines
 
 from hal import registry
 from hal.conformance.findings import Verdict
@@ -54,6 +55,7 @@ class Charger:
         self.cabinet.step(self.now)
         self.device = GpioDevice("pins", options_for(str(self.chip.path)))
         self.device.start(self.now)
+        settle_lines(self.device, self.now)
         self.run(0.5)
 
     def unit(self, name: str) -> Any:
@@ -66,6 +68,7 @@ class Charger:
             self.now += 0.01
             self.device.on_readable(self.now)
             self.device.on_timer(self.now)
+            settle_lines(self.device, self.now)
             self._settle()
             self.cabinet.step(self.now)
             self.chip.settle()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hal_rig import settle_lines
 
 from hal import ports, registry
 from hal.drivers.gpio import pins as pins_module
@@ -48,6 +48,7 @@ class Bench:
         device = GpioDevice("pins", GpioOptions(**{kind: {"u": unit} for kind, unit in sections.items()}))
         device.start(self.now)
         self.devices.append(device)
+        settle_lines(device, self.now)
         return device
 
     def turn(self, seconds: float = 0.0) -> None:
@@ -57,9 +58,7 @@ class Bench:
             for device in self.devices:
                 device.on_readable(self.now)
                 device.on_timer(self.now)
-                for pin in [pin for unit in device._units.values() for pin in unit.pins]:
-                    if pin._seek is not None:  # the chip answers in real time
-                        select.select([pin._seek.fileno()], (), (), PATIENCE_S)
+                settle_lines(device, self.now)
             if self.now >= end:
                 return
             self.now = min(self.now + 0.005, end)

@@ -91,6 +91,12 @@ WIRES: dict[str, str] = {
 NETWORK = "hal.conformance.wires.tcp_relay:TcpRelay"
 """For options that name a ``host``: a loopback relay in front of it."""
 
+SIMULATED = {
+    "GPIO line": "hal.conformance.wires.chip_relay:ChipRelay",
+    "SPI device": "hal.conformance.wires.spi_relay:SpiRelay",
+}
+"""For nodes that are not the kernel's but a simulator's (``sim:``): in front of the kernel's own nobody can stand."""
+
 
 def claimed(options: Any) -> list[tuple[str, str]]:
     """Return node and claim of each option, at any depth, that holds what nobody else may have, where it is given."""
@@ -114,6 +120,10 @@ def interpose(options: Any, directory: Path, wires: Mapping[str, str] | None = N
         return _maker(NETWORK)(options, "host", directory)
     for name, _ in serial_nodes(options):
         return _maker(table["serial port"])(options, name, directory)
+    for value, claim in claimed(options):
+        if claim in SIMULATED and value.startswith("sim:"):
+            name = next((name for name, own, _ in _fields(options) if own == value), "")
+            return _maker(SIMULATED[claim])(options, name, directory)
     return Direct(options)
 
 

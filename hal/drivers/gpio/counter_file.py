@@ -61,7 +61,7 @@ class CounterFile:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._unclaim()
-            raise DeviceError(f"{self._path}: another process counts into it; stop that one") from None
+            raise DeviceError(f"{self._path}: is in use: another process counts into it; stop that one") from None
         except OSError as error:
             self._unclaim()
             raise DeviceError(f"{self._path}: {error.strerror}; give this user a folder it may write") from None

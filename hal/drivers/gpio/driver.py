@@ -215,7 +215,7 @@ class GpioDevice:
         assert self._watch is not None
         for unit, pin in self._pins():
             due = now >= pin.next_open_at
-            if not pin.open(now, wait=start):
+            if not pin.open(now):
                 if due and not start and not pin.seeking:
                     return  # looking for what is not there takes time: one line per call
                 continue

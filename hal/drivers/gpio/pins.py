@@ -11,7 +11,7 @@ import math
 
 from hal.gpio.address import parse_spec
 from hal.gpio.lines import Edges, Line, LineError, LineEvent
-from hal.gpio.seek import Seek, seek, wait_for
+from hal.gpio.seek import Seek, seek
 from hal.gpio.sim_chip import MUTE, PATIENCE_S
 
 REOPEN_S = 1.0
@@ -55,13 +55,13 @@ class Pin:
         """The line was asked for; the answer is still out."""
         return self._seek is not None
 
-    def open(self, now: float, *, wait: bool = False) -> bool:
+    def open(self, now: float) -> bool:
         """Request the line if another try is due, or go on with the one that is out. Returns True when it has just
-        been opened. Waits for an answer only if told to."""
+        been opened. Never waits."""
         if self._line is not None or now < self._next_open_at:
             return False
         try:
-            self._line = self._go_on(now, wait)
+            self._line = self._go_on(now)
         except LineError as error:
             self._give_up()
             self._next_open_at = now + REOPEN_S
@@ -79,12 +79,12 @@ class Pin:
             self.poll(now)
         return self.is_open
 
-    def _go_on(self, now: float, wait: bool) -> Line | None:
+    def _go_on(self, now: float) -> Line | None:
         if self._seek is None:
             self._seek = seek(self.address, self.settings, self.consumer)
             self._give_up_at = now + PATIENCE_S
-        line = wait_for(self._seek) if wait else self._seek.step()
-        if line is None and (wait or now >= self._give_up_at):
+        line = self._seek.step()
+        if line is None and now >= self._give_up_at:
             raise LineError(f"{self.address}: {MUTE}")
         return line
 
