@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from technician import CTRL_C, Technician
 
 from agent import config
 from agent.config.document import Table
@@ -410,3 +411,102 @@ def test_ports_are_named_by_what_hangs_on_them(tmp_path: Path) -> None:
 def test_an_empty_table_is_a_beginning() -> None:
     assert made.same(made.configuration(Answers(Table(0)), None), Table(0))
     assert languages()[0] == "en"
+
+
+# ---- the wizard, at a terminal ----
+
+
+@pytest.mark.process
+def test_a_technician_answers_and_takes_the_report_away(bench: Any, tmp_path: Path) -> None:
+    desk = Desk(bench, tmp_path)
+    desk.path.write_text(
+        "station: {vendor: N, model: M, serial_number: S-1}\n"
+        "installation: {max_current_a: 16}\n"
+        "devices: {b: {driver: mcu-board, port: /dev/ttyS1}}\n"
+        "evses: [{id: 1, board: b}]\n"
+    )
+    bench.start()
+    with Technician(["--socket", str(bench.path)]) as technician:
+        technician.wait("service> ")
+        technician.line(f"commission --report {tmp_path}/r.json")
+        for question, answer in (
+            ("two letters", "?"),
+            ("GR  Greece", ""),
+            ("two letters", "zz"),
+            ("not known here", ""),
+            ("two letters", "mx"),
+            ("terminals", ""),
+            ("Number:", "1"),
+            ("Your name:", "Ines Ortega"),
+            ("Site", "Monterrey 3"),
+            ("Maker", ""),
+            ("Model", "Solo 22"),
+            ("Serial number", ""),
+            ("Identity", "MX-1"),
+            ("breaker", "25"),
+            ("Phases", ""),
+            ("Number:", "2"),
+            ("Keep the devices", "y"),
+            ("Outlet 1", "xyz"),
+            ("RST, RTS", ""),
+            ("Outlet 1", "STR"),
+            ("Address of the network", "-"),
+            ("'yes' to go on", "yes"),
+        ):
+            technician.wait(question)
+            if answer or question in ("Maker", "Serial number"):
+                technician.line(answer)
+        technician.wait("space: on")
+        technician.send(" ")
+        technician.wait("Result: passed")
+        technician.wait("service> ")
+    written = Answers(made.parsed(desk.path.read_text(), "x")[0] or Table(0))
+    assert written.text("station.model") == "Solo 22"
+    assert written.text("installation.nominal_voltage_v") == "127"
+    assert written.text("installation.max_current_a") == "25"
+    assert written.text("ocpp.settings.ConnectorPhaseRotation") == "1.STR"
+    assert config.check(desk.path) == []
+    assert json.loads((tmp_path / "r.json").read_text())["report"]["site"] == "Monterrey 3"
+
+
+@pytest.mark.process
+def test_new_hardware_is_asked_for_and_ctrl_c_changes_nothing(bench: Any, tmp_path: Path) -> None:
+    desk = Desk(bench, tmp_path)
+    before = desk.path.read_text()
+    bench.start()
+    with Technician(["--socket", str(bench.path)]) as technician:
+        technician.wait("service> ")
+        technician.line("commission")
+        for question, answer in (
+            ("two letters", "GR"),
+            ("Your name:", "I"),
+            ("Site", ""),
+            ("Maker", ""),
+            ("Model", ""),
+            ("Serial number", ""),
+            ("Identity", ""),
+            ("breaker", "16"),
+            ("Number:", "1"),
+            ("How many outlets", "1"),
+            ("driver of its board", ""),
+            ("port of its board", "/dev/ttyS1"),
+            ("Number:", "2"),
+            ("rating of outlet", "many"),
+            ("whole number", ""),
+            ("rating of outlet", "16"),
+            ("RS-485", "y"),
+            ("Port of the meters", str(tmp_path / "none")),
+            ("No meter was found", ""),
+            ("address:", "1"),
+            ("register map", ""),
+            ("Line speed", ""),
+            ("card reader", "n"),
+            ("Address of the network", CTRL_C),
+        ):
+            technician.wait(question)
+            if answer == CTRL_C:
+                technician.send(CTRL_C)
+            elif answer or question not in ("whole number", "No meter was found"):
+                technician.line(answer)
+        technician.wait("left off")
+    assert desk.path.read_text() == before

@@ -68,7 +68,7 @@ def lines(signed: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "Set"
     for name, value in report["set"].items():
-        yield f"  {name:<33}{value}"
+        yield f"  {name:<39}{value}"
     yield ""
     yield "Checks"
     for row in report["checks"]:
