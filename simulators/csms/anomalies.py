@@ -27,6 +27,7 @@ class AnomalyKind(StrEnum):
     STOP_DIFFERS = "stop-differs"
     METER_BACKWARDS = "meter-backwards"
     TIME_BACKWARDS = "time-backwards"
+    SIGNED_VALUE_INVALID = "signed-value-invalid"
     METER_VALUES_AFTER_STOP = "meter-values-after-stop"
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from . import signed
 from .anomalies import AnomalyKind, Finding
 from .tokens import parse_time
 
@@ -48,6 +49,10 @@ class Transaction:
     transaction_data: list[Any] = field(default_factory=list)
     meter_values: list[dict[str, Any]] = field(default_factory=list)
     meter_value_repeats: int = 0
+    signed_values: list[dict[str, Any]] = field(default_factory=list)
+    """Signed sets as they came, each with ``verified``."""
+    public_key: str = ""
+    """Of the meter, as it came with the first signed value that had one."""
     last_register_wh: float = 0.0
     forgotten: bool = False
 
@@ -81,6 +86,7 @@ class Transaction:
             "meter_value_repeats": self.meter_value_repeats,
             "transaction_data": list(self.transaction_data),
             "forgotten": self.forgotten,
+            **({"signed_values": list(self.signed_values)} if self.signed_values else {}),
         }
 
 
@@ -194,8 +200,8 @@ class Ledger:
                     f"{record.stopped_at}; now at {meter_stop} Wh, {stopped_at}",
                 )
             ]
-        findings = []
         data = payload.get("transactionData", [])
+        findings = [finding for value in data for finding in _take_signed(record, value)]
         for value in data:
             # Begin and end values repeat what was sampled, in any order: only the outer bounds can be checked.
             register = register_wh(value)
@@ -248,8 +254,9 @@ class Ledger:
         ):
             record.meter_value_repeats += 1
             return []
-        findings = []
-        if record.meter_stop_wh is not None:
+        findings = [finding for value in payload["meterValue"] for finding in _take_signed(record, value)]
+        only_signed = all(len(signed.signed_samples(v)) == len(v["sampledValue"]) for v in payload["meterValue"])
+        if record.meter_stop_wh is not None and not only_signed:  # a meter may sign late
             findings.append(
                 Finding(AnomalyKind.METER_VALUES_AFTER_STOP, f"transaction {transaction_id} is already stopped")
             )
@@ -293,6 +300,23 @@ class Ledger:
         taken = self._next_id if forced is None else forced
         self._next_id = max(self._next_id, taken + 1)
         return taken
+
+
+def _take_signed(record: Transaction, meter_value: dict[str, Any]) -> list[Finding]:
+    """Check the signed samples of one MeterValue with the meter's key and book them."""
+    findings = []
+    for sample in signed.signed_samples(meter_value):
+        try:
+            value: dict[str, Any] = dict(signed.read(sample))
+            record.public_key = value["public_key"] or record.public_key
+            value["verified"] = False
+            record.signed_values.append(value | {"timestamp": meter_value.get("timestamp", "")})
+            if record.public_key:
+                signed.verify(value["data"], value["method"], record.public_key)
+                record.signed_values[-1]["verified"] = True
+        except signed.SignedValueError as error:
+            findings.append(Finding(AnomalyKind.SIGNED_VALUE_INVALID, str(error)))
+    return findings
 
 
 def _unknown(transaction_id: int) -> Finding:

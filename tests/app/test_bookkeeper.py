@@ -11,8 +11,11 @@ from agent import bookkeeper
 from agent.bookkeeper import RETRY_S, Bookkeeper, compact
 from agent.config.schema import JournalFailure
 from agent.journal.events import (
+    Context,
     MeterSampled,
+    MeterSigned,
     SampledValue,
+    SignedValue,
     Stamp,
     StartTrigger,
     StopReason,
@@ -20,6 +23,8 @@ from agent.journal.events import (
     TransactionStarted,
 )
 from agent.journal.journal import Journal
+from agent.link.messages import Withdraw
+from agent.link.signing import SignedKept
 from agent.station.effects import Keep, Record
 
 
@@ -162,3 +167,30 @@ def test_thinning_is_told(journal):
 def test_compacting_keeps_order_and_starts_and_ends():
     entries = [started("a"), Keep("s", "1", 1), ended("a", 1.0), Keep("s", "2", 1), Keep("s", "1", 2)]
     assert compact(entries) == [entries[0], entries[2], entries[3], entries[4]]
+
+
+def test_a_meter_is_told_to_forget_only_what_is_on_the_disk(tmp_path):
+    clock = Time()
+    journal = Journal.open(tmp_path / "journal.db", "b1")
+    disk = Disk(journal)
+    keeper = Bookkeeper(journal, JournalFailure.REFUSE, clock)
+    assert not keeper.keeps_back(SignedKept(1, "k"))
+    disk.broken = True
+    keeper.write([ended("a", 1.0)])
+    assert keeper.keeps_back(SignedKept(1, "k"))
+    assert not keeper.keeps_back(Withdraw(1, "over"))
+    disk.broken = False
+    clock.now += RETRY_S
+    keeper.write([])
+    assert not keeper.keeps_back(SignedKept(1, "k"))
+    journal.close()
+
+
+def test_signed_values_are_never_thinned_out(monkeypatch):
+    monkeypatch.setattr(bookkeeper, "MOST_WAITING", 10)
+    value = SignedValue(Context.SAMPLE_PERIODIC, "OCMF|{}|{}", "OCMF")
+    signed = [Record(MeterSigned("a", 1, (value,), True), Stamp("b1", at, 1.7e9 + at, True)) for at in range(50)]
+    mixed = [entry for at in range(50) for entry in (sampled("a", float(at)), signed[at])]
+    left = compact(mixed)
+    assert [entry for entry in left if isinstance(entry.event, MeterSigned)] == signed
+    assert len(left) < len(mixed)

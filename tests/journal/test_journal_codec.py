@@ -12,7 +12,9 @@ from agent.journal.codec import CodecError, decode, encode
 from agent.journal.events import (
     Context,
     MeterSampled,
+    MeterSigned,
     SampledValue,
+    SignedValue,
     StartTrigger,
     StopReason,
     TransactionEnded,
@@ -24,11 +26,15 @@ FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 SAMPLES = st.lists(
     st.builds(SampledValue, st.text(), FLOATS, st.text(), st.text(), st.sampled_from(Context)), max_size=3
 ).map(tuple)
+SIGNED = st.lists(
+    st.builds(SignedValue, st.sampled_from(Context), st.text(), st.text(), st.text(), st.text(), FLOATS), max_size=2
+).map(tuple)
 EVENTS = st.one_of(
     st.builds(TransactionStarted, meter_wh=FLOATS, samples=SAMPLES),
     st.builds(TransactionUpdated),
     st.builds(MeterSampled, samples=SAMPLES),
-    st.builds(TransactionEnded, meter_wh=FLOATS, samples=SAMPLES),
+    st.builds(TransactionEnded, meter_wh=FLOATS, samples=SAMPLES, signed=SIGNED),
+    st.builds(MeterSigned, signed=SIGNED),
 )
 
 
@@ -37,6 +43,13 @@ def test_every_event_comes_back_equal(event):
     kind, body = encode(event)
     assert decode(kind, body) == event
     assert body.isascii()
+
+
+def test_what_was_written_before_meters_signed_is_read_and_written_as_ever():
+    event = TransactionEnded("t", 1, 5.0, StopReason.LOCAL, False)
+    body = '{"transaction":"t","evse":1,"meter_wh":5.0,"reason":"Local","offline":false}'
+    assert encode(event) == ("ended", body)
+    assert decode("ended", body) == event
 
 
 @given(EVENTS, st.data())

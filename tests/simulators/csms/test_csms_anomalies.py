@@ -31,6 +31,7 @@ def values(message_id: str, wh: int, at: str = "2026-01-02T03:30:00Z") -> str:
 
 
 # Frames after the boot, and the anomaly they must leave, and nothing else.
+SIGNED = {"value": '{"signedMeterData": "T0NNRg=="}', "format": "SignedData"}
 PROVOCATIONS: list[tuple[AnomalyKind, list[str]]] = [
     (AnomalyKind.MALFORMED_FRAME, ["{not json"]),
     (AnomalyKind.MALFORMED_FRAME, ['{"a":1}']),
@@ -64,6 +65,10 @@ PROVOCATIONS: list[tuple[AnomalyKind, list[str]]] = [
     (AnomalyKind.STOP_DIFFERS, [START, stop("e"), stop("f", meterStop=201)]),
     (AnomalyKind.METER_BACKWARDS, [START, stop("e", meterStop=98)]),
     (AnomalyKind.TIME_BACKWARDS, [START, stop("e", timestamp="2026-01-02T03:00:00Z")]),
+    (
+        AnomalyKind.SIGNED_VALUE_INVALID,
+        [START, stop("e", transactionData=[{"timestamp": "2026-01-02T04:00:00Z", "sampledValue": [SIGNED]}])],
+    ),
     (AnomalyKind.METER_VALUES_AFTER_STOP, [START, stop("e"), values("v", 200)]),
 ]
 
