@@ -8,30 +8,24 @@ hardware seconds (settling, soft start, locks) takes it milliseconds. It outlive
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import time
-import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.link.codec import LinkError, decode_to_control
 from agent.link.messages import (
-    PROTOCOL,
     EvseInfo,
     Hello,
     Hold,
     MeterSample,
     Observation,
     Permit,
-    ToAgent,
     ToControl,
     TokenPresented,
-    Welcome,
     Withdraw,
 )
-from agent.link.transport import Channel, LinkClosedError, Listener
 from tests.faults.oracle import Hardware
+from tests.link_end import LinkEnd
 
 TICK_S = 0.05
 CLOSE_S = 0.02
@@ -94,13 +88,10 @@ class StandIn:
     """Runs in the present event loop between ``start`` and ``close``."""
 
     def __init__(self, link_path: Path, evses: int = 2) -> None:
-        self._path = link_path
-        self._listener: Listener | None = None
-        self._channel: Channel | None = None
+        self._link = LinkEnd(link_path, self._infos, self._take, self._tell_all, self._dropped)
         self._greeted = False
         self.connected_at = math.inf
         """When the present agent came (monotonic); inf while there is none."""
-        self._instance = ""
         self._reader = 0
         self.lives = 0
         """How often it was started."""
@@ -111,10 +102,8 @@ class StandIn:
 
     def start(self) -> None:
         """Start (again), as a control process that forgets every permit."""
-        self._instance = uuid.uuid4().hex
         self.lives += 1
-        self._listener = Listener(self._path)
-        asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
+        self._link.open()
         self._ticking()
 
     def close(self) -> None:
@@ -122,11 +111,7 @@ class StandIn:
         if self._tick is not None:
             self._tick.cancel()
             self._tick = None
-        self._drop()
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener.fileno())
-            self._listener.close()
-            self._listener = None
+        self._link.close()
         for outlet in self.outlets.values():
             outlet.serial, outlet.plugged_at, outlet.left_at = 0, None, None
             outlet.move(False)
@@ -134,11 +119,11 @@ class StandIn:
 
     @property
     def running(self) -> bool:
-        return self._listener is not None
+        return self._link.is_open
 
     @property
     def connected(self) -> bool:
-        return self._channel is not None and self._greeted
+        return self._link.connected and self._greeted
 
     def hardware(self) -> list[Hardware]:
         """The witnesses' books."""
@@ -152,13 +137,13 @@ class StandIn:
     def plug(self, evse: int) -> None:
         outlet = self.outlets[evse]
         outlet.plugged = True
-        outlet.plugged_at = time.monotonic() if self._listener is not None else None
+        outlet.plugged_at = time.monotonic() if self._link.is_open else None
         self._tell(outlet)
 
     def unplug(self, evse: int) -> None:
         outlet = self.outlets[evse]
         outlet.plugged, outlet.serial, outlet.plugged_at = False, 0, None
-        outlet.left_at = time.monotonic() if self._listener is not None else None
+        outlet.left_at = time.monotonic() if self._link.is_open else None
         outlet.move(False)
         self._tell(outlet)
 
@@ -168,32 +153,16 @@ class StandIn:
         Each of several readers in turn, because the same card at the same reader soon after is the same presentation.
         """
         self._reader = self._reader % READERS + 1
-        self._send(TokenPresented(f"reader{evse}-{self._reader}", time.monotonic(), token, "ISO14443", evse))
+        self._link.send(TokenPresented(f"reader{evse}-{self._reader}", time.monotonic(), token, "ISO14443", evse))
 
     # ---- the link ----
 
-    def _accept(self) -> None:
-        assert self._listener is not None
-        channel = self._listener.accept()
-        if channel is None:
-            return
-        self._drop()
-        self._channel, self._greeted = channel, False
-        asyncio.get_running_loop().add_reader(channel.fileno(), self._readable)
-        infos = tuple(EvseInfo(evse, CURRENT_A, PHASES, True, True) for evse in self.outlets)
-        self._send(Welcome(PROTOCOL, self._instance, "stand-in", infos))
+    def _infos(self) -> tuple[EvseInfo, ...]:
+        return tuple(EvseInfo(evse, CURRENT_A, PHASES, True, True) for evse in self.outlets)
+
+    def _tell_all(self) -> None:
         for outlet in self.outlets.values():
             self._tell(outlet)
-
-    def _readable(self) -> None:
-        while self._channel is not None:
-            try:
-                data = self._channel.receive()
-                if data is None:
-                    return
-                self._take(decode_to_control(data))
-            except (LinkClosedError, LinkError):
-                self._drop()
 
     def _take(self, message: ToControl) -> None:
         if isinstance(message, Hello):
@@ -208,16 +177,8 @@ class StandIn:
             outlet.serial = 0
             asyncio.get_running_loop().call_later(OPEN_S, self._settle, outlet)
 
-    def _drop(self) -> None:
-        if self._channel is not None:
-            asyncio.get_running_loop().remove_reader(self._channel.fileno())
-            self._channel.close()
-        self._channel, self._greeted, self.connected_at = None, False, math.inf
-
-    def _send(self, message: ToAgent) -> None:
-        if self._channel is not None:
-            with contextlib.suppress(LinkClosedError):
-                self._channel.send(message)
+    def _dropped(self) -> None:
+        self._greeted, self.connected_at = False, math.inf
 
     # ---- what happens ----
 
@@ -227,7 +188,7 @@ class StandIn:
         self._tick = asyncio.get_running_loop().call_later(TICK_S, self._ticking)
 
     def _settle(self, outlet: Outlet) -> None:
-        if self._listener is None:
+        if not self._link.is_open:
             return
         if outlet.serial and time.monotonic() > outlet.lease_until:
             outlet.serial = 0
@@ -239,7 +200,7 @@ class StandIn:
         at = time.monotonic()
         offering = outlet.plugged and outlet.serial > 0
         holds = () if outlet.closed else (Hold.NO_PERMIT,) if outlet.plugged else (Hold.NOT_PLUGGED,)
-        self._send(
+        self._link.send(
             Observation(
                 evse=outlet.evse,
                 at=at,
@@ -263,7 +224,7 @@ class StandIn:
             )
         )
         current_a = POWER_W / NOMINAL_V / PHASES if outlet.closed else 0.0
-        self._send(
+        self._link.send(
             MeterSample(
                 evse=outlet.evse,
                 at=at,

@@ -7,15 +7,11 @@ hardware seconds takes it milliseconds.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.link.codec import LinkError, decode_to_control
 from agent.link.messages import (
-    PROTOCOL,
     EvseInfo,
     FaultCode,
     FaultReport,
@@ -26,13 +22,11 @@ from agent.link.messages import (
     Observation,
     Permit,
     SetOperative,
-    ToAgent,
     ToControl,
     TokenPresented,
-    Welcome,
     Withdraw,
 )
-from agent.link.transport import Channel, LinkClosedError, Listener
+from tests.link_end import LinkEnd
 
 TICK_S = 0.05
 CLOSE_S = 0.1
@@ -159,10 +153,7 @@ class Hardware:
 
     def __init__(self, link_path: Path, outlets: dict[int, Outlet]) -> None:
         self.outlets = outlets
-        self._path = link_path
-        self._instance = ""
-        self._listener: Listener | None = None
-        self._channel: Channel | None = None
+        self._link = LinkEnd(link_path, self._infos, self._take, self._tell_all)
         self._timer: asyncio.TimerHandle | None = None
         self._taps = 0
 
@@ -170,23 +161,17 @@ class Hardware:
 
     def start(self) -> None:
         """Start, or start again as a control process that forgets every permit."""
-        self._instance = uuid.uuid4().hex
         for outlet in self.outlets.values():
             outlet.permit, outlet.hold, outlet.operative = None, False, True
             outlet.step()
-        self._listener = Listener(self._path)
-        asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
+        self._link.open()
         self._tick()
 
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._drop()
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener.fileno())
-            self._listener.close()
-            self._listener = None
+        self._link.close()
 
     # ---- people ----
 
@@ -213,45 +198,30 @@ class Hardware:
     def tap(self, uid: str, evse: int = 0) -> None:
         """Present a card. Each time at another reader: the same card soon after at one reader is one presentation."""
         self._taps += 1
-        self._send(TokenPresented(f"reader-{self._taps}", time.monotonic(), uid, "ISO14443", evse))
+        self._link.send(TokenPresented(f"reader-{self._taps}", time.monotonic(), uid, "ISO14443", evse))
 
     def fault(self, code: FaultCode, evse: int = 1, *, latched: bool = False, stops: bool = True) -> None:
         """Something breaks. ``evse`` 0: a part that all share. ``stops``: energy stops with it."""
-        self._send(FaultReport(evse, code, True, time.monotonic(), latched, f"{code.value} broke", "mend it"))
+        self._link.send(FaultReport(evse, code, True, time.monotonic(), latched, f"{code.value} broke", "mend it"))
         if evse:
             self.outlets[evse].faults[code] = latched
             self.outlets[evse].stops_at_fault = stops
             self._tell(self.outlets[evse])
 
     def mend(self, code: FaultCode, evse: int = 1) -> None:
-        self._send(FaultReport(evse, code, False, time.monotonic(), False, "", ""))
+        self._link.send(FaultReport(evse, code, False, time.monotonic(), False, "", ""))
         if evse:
             self.outlets[evse].faults.pop(code, None)
             self._tell(self.outlets[evse])
 
     # ---- the link ----
 
-    def _accept(self) -> None:
-        channel = self._listener.accept() if self._listener is not None else None
-        if channel is None:
-            return
-        self._drop()
-        self._channel = channel
-        asyncio.get_running_loop().add_reader(channel.fileno(), self._readable)
-        infos = tuple(EvseInfo(o.evse, 32.0, o.phases, o.socket, True) for o in self.outlets.values())
-        self._send(Welcome(PROTOCOL, self._instance, "stand-in", infos))
+    def _infos(self) -> tuple[EvseInfo, ...]:
+        return tuple(EvseInfo(o.evse, 32.0, o.phases, o.socket, True) for o in self.outlets.values())
+
+    def _tell_all(self) -> None:
         for outlet in self.outlets.values():
             self._tell(outlet)
-
-    def _readable(self) -> None:
-        while self._channel is not None:
-            try:
-                data = self._channel.receive()
-                if data is None:
-                    return
-                self._take(decode_to_control(data))
-            except (LinkClosedError, LinkError):
-                self._drop()
 
     def _take(self, message: ToControl) -> None:
         match message:
@@ -281,24 +251,12 @@ class Hardware:
             outlet.permit, outlet.permit_until = permit, time.monotonic() + permit.lease_s
             self._tell(outlet)
 
-    def _drop(self) -> None:
-        if self._channel is not None:
-            asyncio.get_running_loop().remove_reader(self._channel.fileno())
-            self._channel.close()
-        self._channel = None
-
-    def _send(self, message: ToAgent) -> None:
-        if self._channel is not None:
-            with contextlib.suppress(LinkClosedError):
-                self._channel.send(message)
-
     def _tick(self) -> None:
-        for outlet in self.outlets.values():
-            self._tell(outlet)
+        self._tell_all()
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def _tell(self, outlet: Outlet) -> None:
         outlet.step()
-        self._send(outlet.observation())
+        self._link.send(outlet.observation())
         if outlet.meter_works:
-            self._send(outlet.sample())
+            self._link.send(outlet.sample())
