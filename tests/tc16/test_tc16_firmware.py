@@ -302,7 +302,7 @@ async def test_tc_080_dates_are_kept_and_another_order_takes_the_place(rig: Rig)
         later = signer.order(server.url("/old.bin"), signer.signature(FIRMWARE)) | {"retrieveDateTime": now(3600)}
         assert await rig.call("SignedUpdateFirmware", requestId=1, firmware=later) == {"status": "Accepted"}
         await statuses(rig, "DownloadScheduled", action=SIGNED, requestId=1)
-        order = signer.order(server.url("/fw.bin"), signer.signature(FIRMWARE), installDateTime=now(2.5))
+        order = signer.order(server.url("/fw.bin"), signer.signature(FIRMWARE), installDateTime=now(6.0))
         assert await rig.call("SignedUpdateFirmware", requestId=2, firmware=order) == {"status": "AcceptedCanceled"}
         before = time.monotonic()
         words = ("Downloading", "Downloaded", "SignatureVerified", "InstallScheduled", "Installing", "Installed")
