@@ -626,6 +626,7 @@ def test_every_unit_implements_its_port_and_survives_everything(bench: Bench, tm
     assert set().union(*units.values()) == set(PortKind) - {
         PortKind.CONTROL_PILOT,
         PortKind.PROXIMITY_PILOT,
+        PortKind.SIGNING_METER,
         PortKind.TEMPERATURE_SENSOR,
         PortKind.BOARD,
         PortKind.CHARGE_CONTROLLER,

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from hal.drivers.lock_motor import DEAD_TIME_S, MAX_PULSE_MS, LockMotor
 from hal.drivers.mcu_board.messages import RcdCommand
 from hal.drivers.mcu_board.self_test import RcdSelfTest
 from hal.options import option
@@ -25,8 +26,6 @@ from hal.values import (
 
 NO_BIT = -1
 MOST_BIT = 63
-DEAD_TIME_S = 0.1
-"""Both halves of a lock's bridge rest so long before the motor turns the other way. Own."""
 RESET_S = 0.25
 
 
@@ -73,7 +72,7 @@ class LockOptions:
     lock: int = _bit("output: drives the motor towards locked (alone: holds the bolt while it is 1)")
     feedback: int = _bit("input: active while the bolt is locked")
     unlock: int = _bit_or_none("output: drives the motor towards unlocked")
-    pulse_ms: float = option(600.0, help="how long the motor is driven", unit="ms", ge=50, le=4000)
+    pulse_ms: float = option(600.0, help="how long the motor is driven", unit="ms", ge=50, le=MAX_PULSE_MS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,57 +131,33 @@ class ContactorUnit(Unit):
 
 
 class LockUnit(Unit):
-    """Implements CableLock. Only a new command drives the motor; repeats do not."""
+    """Implements CableLock."""
 
     def __init__(self, options: LockOptions, lines: Lines) -> None:
         self._options, self._lines = options, lines
-        self._wanted: bool | None = None
-        self._begins_at: float | None = None
-        self._driven_since: float | None = None
-        self._rests_until = -math.inf
+        bolt = options.unlock == NO_BIT
+        self._motor = LockMotor(self._drive, options.pulse_ms / 1000, DEAD_TIME_S, bolt=bolt)
 
     def set_lock(self, locked: bool, now: float) -> None:
-        if locked is self._wanted or self._lines.at is None:
-            return
-        self._wanted = locked
-        if self._options.unlock == NO_BIT:
-            self._lines.drive(self._options.lock, locked)
-            self._rests_until = now + DEAD_TIME_S
-            return
-        if self._driven_since is not None:
-            self._rest(now)
-        self._begins_at = max(now, self._rests_until)
-        self.on_timer(now)
+        if self._lines.at is not None:
+            self._motor.set(locked, now)
 
     def lock(self) -> LockReading | None:
         """``locked`` is None while the motor turns or the bridge rests."""
         at, level = self._lines.at, self._lines.active(self._options.feedback)
         if at is None or level is None:
             return None
-        moving = self._begins_at is not None or self._driven_since is not None or at < self._rests_until
-        return LockReading(at, None if moving else level)
+        return LockReading(at, None if self._motor.moving(at) else level)
 
     def on_timer(self, now: float) -> float:
-        pulse_s = self._options.pulse_ms / 1000
-        if self._driven_since is not None and now - self._driven_since >= pulse_s:
-            self._rest(now)
-        if self._begins_at is not None and now >= self._begins_at:
-            self._begins_at = None
-            if self._lines.drive(self._options.lock if self._wanted else self._options.unlock, True):
-                self._driven_since = now
-        if self._driven_since is not None:
-            return self._driven_since + pulse_s
-        return math.inf if self._begins_at is None else self._begins_at
+        return self._motor.on_timer(now)
 
     def make_safe(self, now: float) -> None:
         """The motor is off; the next command drives it, whatever was wanted before."""
-        self._wanted = self._begins_at = self._driven_since = None
+        self._motor.forget(now)
 
-    def _rest(self, now: float) -> None:
-        self._lines.drive(self._options.lock, False)
-        self._lines.drive(self._options.unlock, False)
-        self._driven_since = None
-        self._rests_until = now + DEAD_TIME_S
+    def _drive(self, towards_locked: bool, on: bool) -> bool:
+        return self._lines.drive(self._options.lock if towards_locked else self._options.unlock, on)
 
 
 class ResidualCurrentUnit(Unit):
