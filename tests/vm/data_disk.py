@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.vm.image import _digest, _fresh, make_file_system, run
@@ -14,6 +14,10 @@ MEGABYTES = 192
 RUNTIME = ("ocpp", "websockets", "pyserial", "PyYAML", "cryptography", "python-can", "gpiozero", "colorzero")
 """What the product needs at run time; with all that these need, in the versions of ``constraints.txt``."""
 PRODUCT = ("agent", "hal", "simulators")
+CODE = "opt/current"
+"""Where the product lies below the disk's root."""
+
+Prepare = Callable[[Path], None]
 TREE = ("etc", "state", "opt", "log")
 
 
@@ -32,12 +36,12 @@ def libraries() -> Path:
     return target
 
 
-def make(directory: Path, configuration: str, files: Mapping[str, bytes] | None = None) -> Path:
-    """A fresh data disk in ``directory``. ``files``: further contents by path below the disk's root."""
+def make(directory: Path, configuration: str, prepare: Sequence[Prepare] = ()) -> Path:
+    """A fresh data disk in ``directory``. Each of ``prepare`` may change its tree before it becomes an image."""
     tree = _fresh(directory / "data")
     for name in TREE:
         (tree / name).mkdir()
-    code = tree / "opt/current"
+    code = tree / CODE
     shutil.copytree(libraries(), code)
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
     for package in PRODUCT:
@@ -46,10 +50,8 @@ def make(directory: Path, configuration: str, files: Mapping[str, bytes] | None 
     # Drivers are found by the entry points that an installation leaves.
     shutil.copytree(ROOT / "evse_agent.egg-info", code / "evse_agent.egg-info")
     (tree / "etc/config.yaml").write_text(configuration)
-    for name, data in (files or {}).items():
-        place = tree / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(data)
+    for step in prepare:
+        step(tree)
     image = directory / "data.img"
     make_file_system(tree, image, MEGABYTES)
     shutil.rmtree(tree)

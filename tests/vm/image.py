@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import lzma
-import os
 import re
 import shutil
 import subprocess
@@ -23,8 +22,9 @@ from tests.vm.place_of_build import BUILD, GUEST_FILES, MissingError, require, r
 SUITE = "bookworm"
 MIRROR = "http://deb.debian.org/debian"
 PACKAGES = (
-    "systemd systemd-sysv udev dbus python3 python3-venv kmod iproute2 procps e2fsprogs openssl ca-certificates"
-).split()
+    *("systemd", "systemd-sysv", "udev", "dbus", "python3", "python3-venv", "kmod", "iproute2", "procps"),
+    *("e2fsprogs", "openssl", "ca-certificates"),
+)
 BOOT_MODULES = ("virtio_pci", "virtio_blk", "ext4")
 """What the kernel needs to reach the root file system."""
 GUEST_MODULES = (
@@ -303,7 +303,7 @@ def _fresh(place: Path) -> Path:
 def _write(target: Path, data: bytes) -> None:
     partial = target.with_name(target.name + ".partial")
     partial.write_bytes(data)
-    os.replace(partial, target)
+    partial.replace(target)
 
 
 def _digest(*texts: str) -> str:

@@ -46,10 +46,7 @@ class Setup:
     uplink_port: int = 0
     write_log: Path | None = None
     hardware: bool = False
-    flushes: bool = True
-    """False: the disk claims that flushes are done and does none (a control of the judge)."""
     memory_mb: int = 512
-    extra: Sequence[str] = ()
 
 
 class GuestError(Exception):
@@ -90,19 +87,24 @@ class Machine:
         path = self.directory / "console.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    async def start(self) -> None:
-        """Boot, and wait until the control port answers. Raises GuestError with the console's last lines."""
+    async def start(self, frozen: Path | None = None) -> None:
+        """Boot, or go on from a frozen state, and wait until the control port answers. Raises GuestError."""
         self.directory.mkdir(parents=True, exist_ok=True)
         begun = asyncio.get_running_loop().time()
         with (self.directory / "qemu.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *self._command(), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                *self._command(frozen), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=_die_with_parent, cwd=self.directory,
             )  # fmt: skip
         try:
             async with asyncio.timeout(BOOT_TIMEOUT_S):
                 await self._connect()
-                await self._ready.wait()
+                if frozen is None:
+                    await self._ready.wait()
+                else:
+                    await self._until("query-status", "paused", "prelaunch", "postmigrate")
+                    await self._monitor("cont")
+                    await self.run("true")
         except TimeoutError:
             await self.cut()
             raise GuestError(
@@ -127,9 +129,8 @@ class Machine:
             message = json.loads(line)
             if message["id"] == 0:
                 self._ready.set()
-            elif waiting := self._waiting.pop(message["id"], None):
-                if not waiting.done():
-                    waiting.set_result(Answer(message["rc"], message["out"]))
+            elif (waiting := self._waiting.pop(message["id"], None)) and not waiting.done():
+                waiting.set_result(Answer(message["rc"], message["out"]))
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(GuestError("the machine is off"))
@@ -143,7 +144,8 @@ class Machine:
         self._writer.write(json.dumps({"id": number, "timeout_s": timeout_s, **request}).encode() + b"\n")
         try:
             async with asyncio.timeout(timeout_s + 30):
-                return await future
+                answer: Answer = await future
+                return answer
         except TimeoutError:
             raise GuestError(f"no answer to {request} within {timeout_s + 30:g} s") from None
         finally:
@@ -174,6 +176,37 @@ class Machine:
         async with asyncio.timeout(timeout_s):
             await self.process.wait()
 
+    async def freeze(self, target: Path) -> None:
+        """Stop the machine and write its memory to ``target``; its disk must be copied before it ever goes on."""
+        await self._monitor("stop")
+        await self._monitor("migrate", uri=f"exec:cat > {target}")
+        await self._until("query-migrate", "completed")
+
+    async def _until(self, query: str, *wanted: str) -> None:
+        """Ask until the status is as wanted. Raises GuestError when it has failed."""
+        while True:
+            status = (await self._monitor(query)).get("status")
+            if status in wanted:
+                return
+            if status == "failed":
+                raise GuestError(f"{query}: QEMU says that it failed")
+            await asyncio.sleep(0.05)
+
+    async def _monitor(self, command: str, **arguments: Any) -> Any:
+        """One command to QEMU itself."""
+        reader, writer = await asyncio.open_unix_connection(_short(self.directory / "q.sock"))
+        try:
+            await reader.readline()
+            for words in ({"execute": "qmp_capabilities"}, {"execute": command, "arguments": arguments}):
+                writer.write(json.dumps(words).encode() + b"\n")
+                while "event" in (answer := json.loads(await reader.readline())):
+                    pass
+            if "error" in answer:
+                raise GuestError(f"{command}: {answer['error']}")
+            return answer["return"]
+        finally:
+            writer.close()
+
     async def cut(self) -> None:
         """Cut the power: SIGKILL to QEMU. Harmless when it is off."""
         process = self.process
@@ -189,7 +222,7 @@ class Machine:
                 await self._reading
             self._reading = None
 
-    def _command(self) -> list[str]:
+    def _command(self, frozen: Path | None) -> list[str]:
         setup = self.setup
         append = _APPEND + (" charger.hardware=all" if setup.hardware else "")
         command = ["qemu-system-x86_64", "-name", "charger", "-M", "pc", "-accel", "tcg,thread=multi,tb-size=512"]
@@ -207,7 +240,7 @@ class Machine:
         command += ["-device", "virtio-blk-pci,drive=root"]
         data = f"driver=file,node-name=file0,filename={setup.data}"
         if setup.write_log is None:
-            command += ["-blockdev", f"{data},cache.no-flush={'off' if setup.flushes else 'on'}"]
+            command += ["-blockdev", f"{data}"]
             command += ["-device", "virtio-blk-pci,drive=file0"]
         else:
             setup.write_log.write_bytes(b"")
@@ -221,7 +254,10 @@ class Machine:
         if setup.hardware:
             command += ["-object", "can-bus,id=bus0", "-device", "kvaser_pci,canbus=bus0"]
             command += ["-device", "kvaser_pci,canbus=bus0", "-device", "i6300esb", "-action", "watchdog=reset"]
-        return [*command, *setup.extra]
+        command += ["-qmp", "unix:q.sock,server=on,wait=off"]
+        if frozen is not None:
+            command += ["-incoming", f"exec:cat {frozen}"]
+        return command
 
 
 def _short(path: Path) -> str:

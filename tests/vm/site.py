@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +19,7 @@ from typing import Any, Self
 import yaml
 
 from simulators.lab.process import Lab
+from tests.faults.oracle import Hardware, lab_hardware
 from tests.faults.place import SETTINGS, FullPlace
 from tests.vm import data_disk
 from tests.vm.image import Image
@@ -40,7 +41,8 @@ class GuestProcess:
 class GuestPlace(FullPlace):
     """Two outlets on the lab; agent and control in the machine.
 
-    The lines are, in this order, ttyS1 and on; see ``_lines``. ``write_log`` is where writes to the data disk go.
+    The lab's devices are ttyS1 and on, in the order of its configuration. ``prepare`` alters the first data disk;
+    ``data`` is one that exists.
     """
 
     kind = "guest"
@@ -53,15 +55,25 @@ class GuestPlace(FullPlace):
         image: Image,
         settings: dict[str, Any] | None = None,
         energy_factor: float = 4.0,
-        write_log: Path | None = None,
+        prepare: Sequence[data_disk.Prepare] = (),
+        hardware: bool = False,
+        data: Path | None = None,
     ) -> None:
-        own = {"control.lock_memory": True, "ocpp.settings.MessageTimeout": "60", "ocpp.connect_timeout_s": 60}
+        own: dict[str, Any] = {
+            "control.lock_memory": True,
+            "ocpp.settings.MessageTimeout": "60",
+            "ocpp.connect_timeout_s": 60,
+        }
+        own["ocpp.settings.TransactionResumptionTimeout"] = "3600"
         super().__init__(directory, own | {"ocpp.back_off_minimum_s": 0.5} | (settings or {}), energy_factor)
         self.image = image
-        self.write_log = write_log
+        self.configuration = ""
         self.machine: Machine
         self.lines: list[Path] = []
         self.data: Path
+        self._prepare = prepare
+        self._hardware = hardware
+        self._given = data
         self._shown: tuple[float, Any] = (0.0, None)
 
     async def __aenter__(self) -> Self:
@@ -77,10 +89,15 @@ class GuestPlace(FullPlace):
         )
         try:
             await asyncio.to_thread(self.lab.start)
-            configuration = self._in_the_guest(yaml.safe_load(self.lab.config_path.read_text()))
-            self.data = await asyncio.to_thread(data_disk.make, self.directory, configuration)
+            self.configuration = self._in_the_guest(yaml.safe_load(self.lab.config_path.read_text()))
+            given = self._given
+            self.data = (
+                given
+                if given is not None
+                else await asyncio.to_thread(data_disk.make, self.directory, self.configuration, self._prepare)
+            )
             self.control, self.agent = GuestProcess(), GuestProcess()  # type: ignore[assignment]
-            self.machine = self.new_machine(self.data, self.write_log)
+            self.machine = self.new_machine(self.data)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -100,12 +117,13 @@ class GuestPlace(FullPlace):
 
     def new_machine(self, data: Path, write_log: Path | None = None) -> Machine:
         """A machine on these lines with that data disk, not started yet."""
-        setup = Setup(self.image, data, tuple(self.lines), self.csms.port, write_log)
+        setup = Setup(self.image, data, tuple(self.lines), self.csms.port, write_log, self._hardware)
         return Machine(setup, self.directory / "machine")
 
     def _in_the_guest(self, data: dict[str, Any]) -> str:
         """The lab's configuration as it reads inside the machine: serial lines by number, Debian's folders."""
-        for device in data["devices"].values():
+        # The meters' line is ttyS1.
+        for device in sorted(data["devices"].values(), key=lambda device: device["driver"] != "modbus-meter"):
             line = Path(device["port"])
             device["port"] = f"/dev/ttyS{len(self.lines) + 1}"
             self.lines.append(line.resolve())
@@ -115,6 +133,9 @@ class GuestPlace(FullPlace):
     @property
     def logs(self) -> Path:
         return self.directory / "lab/logs"
+
+    async def hardware(self) -> list[Hardware]:
+        return [lab_hardware(self.logs, evse) for evse in (1, 2)]
 
     async def display(self) -> Any:
         now = time.monotonic()

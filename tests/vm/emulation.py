@@ -1,0 +1,130 @@
+"""Unit tests on the processors that chargers have, by user-mode emulation: arm64 and armhf.
+
+Debian's Python of that architecture runs from an unpacked root (nothing is installed, no binfmt). Pure-Python packages
+are this checkout's own; what is compiled comes from Debian's packages of that architecture (PyYAML, cryptography), so
+no wheel has to exist. Tests that start processes are left out: an emulated process cannot start another without binfmt.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.vm.image import MIRROR, SUITE, run
+from tests.vm.place_of_build import BUILD, ROOT, MissingError
+
+PACKAGES = ("python3", "python3-yaml", "python3-cryptography")
+PURE = (
+    *("pytest", "pluggy", "iniconfig", "packaging", "pytest-timeout", "hypothesis", "sortedcontainers", "attrs"),
+    *("ocpp", "jsonschema", "referencing", "jsonschema-specifications", "typing_extensions", "websockets"),
+    *("pyserial", "python-can", "wrapt", "gpiozero", "colorzero", "Pygments"),
+)
+"""Taken from the environment that runs this, without their compiled parts (all of these work without)."""
+SUBSET = (
+    "tests/link/test_link_codec.py",
+    "tests/clock",
+    "tests/journal/test_journal_codec.py",
+    "tests/journal/test_journal_line.py",
+    "tests/control/test_control_truth_table.py",
+    "tests/control/test_control_pilot.py",
+    "tests/hal/test_hal_register_map.py",
+    "tests/hal/test_hal_modbus_rtu.py",
+    "tests/hal/test_hal_can_codec.py",
+    "tests/hal/test_hal_token_format.py",
+    "tests/ocpp/test_ocpp_v16_render.py",
+)
+"""Byte order, word size, struct layout, SQLite, the truth table: what could differ on another processor."""
+LONGEST_S = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    debian: str
+    emulator: str
+    machine: str
+
+
+PROCESSORS = (
+    Processor("arm64", "qemu-aarch64-static", "aarch64"),
+    Processor("armhf", "qemu-arm-static", "armv7l"),
+)
+
+
+def root_of(processor: Processor) -> Path:
+    """Debian's Python for that processor, unpacked."""
+    target = BUILD / f"{processor.debian}-{SUITE}"
+    if not target.exists():
+        partial = target.with_name(target.name + ".tar")
+        options = ["--mode=root", "--variant=extract", f"--arch={processor.debian}"]
+        run("mmdebstrap", *options, f"--include={','.join(PACKAGES)}", SUITE, partial, MIRROR)
+        fresh = target.with_name(target.name + ".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir()
+        run("tar", "xf", partial, "-C", fresh)
+        partial.unlink()
+        fresh.rename(target)
+    return target
+
+
+def pure_packages() -> Path:
+    """This environment's packages without compiled modules, in a folder of their own."""
+    target = BUILD / "pure"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for name in PURE:
+        try:
+            files = importlib.metadata.files(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue  # a dependency that this version of another no longer has
+        for file in files:
+            source = Path(str(file.locate()))
+            if ".." in file.parts or file.suffix in (".so", ".pyc") or not source.is_file():
+                continue
+            place = target / file
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, place)
+    return target
+
+
+def examine(processor: Processor, subset: tuple[str, ...]) -> str:
+    """Run the subset. Return pytest's last line. Raises MissingError with its last lines when a test fails."""
+    if shutil.which(processor.emulator) is None:
+        raise MissingError(f"{processor.emulator} is not on this machine; sudo apt-get install qemu-user-static")
+    root = root_of(processor)
+    python = next((root / "usr/bin").glob("python3.*[0-9]"))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(pure_packages()), str(ROOT))),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(BUILD / "hypothesis"),
+    }
+    command = ["nice", "-n", "15", processor.emulator, "-L", str(root), str(python), "-c", _INSIDE, processor.machine]
+    command += ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not process", "-o", "timeout=600", *subset]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONGEST_S, stdin=subprocess.DEVNULL
+    )
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    if done.returncode != 0:
+        raise MissingError(f"{processor.debian}: pytest ended with {done.returncode}:\n" + "\n".join(lines[-15:]))
+    return f"{processor.debian}: {lines[-1] if lines else 'nothing was said'}"
+
+
+_INSIDE = """
+import platform, sys, pytest
+wanted = sys.argv.pop(1)
+assert platform.machine() in (wanted, 'armv8l'), platform.machine()
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+
+
+def main() -> int:
+    """All processors."""
+    for processor in PROCESSORS:
+        sys.stdout.write(examine(processor, SUBSET) + "\n")
+        sys.stdout.flush()
+    return 0

@@ -1,0 +1,415 @@
+"""Power cuts: the machine is killed while it charges, and its disk is judged as it was at each moment before.
+
+One charger lives through a chain of lives. In each, both outlets charge while something goes on (online, offline,
+settings and lists and profiles changed, slots switched); then QEMU is killed and the boards lose their supply. The next
+life boots, for real, from what the disk had been promised to keep: the log of writes up to the last flush, and nothing
+after it. Afterwards many moments of each life are judged as if the power had gone there (``tests.vm.disk_judge``), and
+the network's books at the end of the chain by the campaign's own judge (``tests.faults.oracle``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.faults.day import ANNA, BEN
+from tests.faults.oracle import Deed, Verdict
+from tests.faults.place import StuckError
+from tests.vm.disk_judge import Finding, Seen, judge_disk, token
+from tests.vm.machine import GuestError
+from tests.vm.observer import LogWatch, Order, Orders, records
+from tests.vm.site import GuestPlace
+from tests.vm.write_log import Replay, Tail, WriteLog, copy_sparse
+
+CARDS = {1: ANNA, 2: BEN}
+LONGEST_S = 12.0
+"""A cut comes at a random moment of so many seconds after both outlets charge."""
+BACK_S = 300.0
+"""How long a rebooted charger may take until its outlets charge again."""
+SETTING = ("HeartbeatInterval", "OCPPCommCtrlr.HeartbeatInterval")
+PROFILE = 7
+INSTALL = "import sys; sys.path[:0] = ['/opt/evse-agent/current']; from tests.vm.slot_trial import main; main()"
+
+WAKE = """
+import fcntl, sys, time
+time.clock_settime(time.CLOCK_REALTIME, float(sys.argv[1]))
+with open('/dev/urandom', 'wb', buffering=0) as pool:
+    pool.write(bytes.fromhex(sys.argv[2]))
+    fcntl.ioctl(pool, 0x5207)  # RNDRESEEDCRNG
+"""
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Life:
+    """One boot up to its cut: the disk it began with, and every write since."""
+
+    scenario: str
+    before: Path
+    log: Path
+    watch: LogWatch
+    boot_s: float = 0.0
+    charging_again: bool = False
+
+
+@dataclass(slots=True)
+class Result:
+    cuts: int = 0
+    rebooted: int = 0
+    charging_again: int = 0
+    """Rebooted from a cut disk, and energy flowed again: at each outlet that had been charging, or a new charge."""
+    points: Counter[str] = field(default_factory=Counter)
+    """Crash points judged, by scenario."""
+    facts: int = 0
+    doubtful: int = 0
+    """Crash points at which some write had not been flushed."""
+    wrong: list[str] = field(default_factory=list)
+    verdict: Verdict | None = None
+    boots_s: list[float] = field(default_factory=list)
+
+    @property
+    def judged(self) -> int:
+        return sum(self.points.values())
+
+    def plus(self, other: Result) -> Result:
+        """Both together; the books of the first."""
+        return Result(
+            self.cuts + other.cuts,
+            self.rebooted + other.rebooted,
+            self.charging_again + other.charging_again,
+            self.points + other.points,
+            self.facts + other.facts,
+            self.doubtful + other.doubtful,
+            self.wrong + other.wrong,
+            self.verdict,
+            self.boots_s + other.boots_s,
+        )
+
+
+@dataclass(slots=True)
+class Charging:
+    """A charge that the cut may find under way."""
+
+    evse: int
+    first_s: float
+
+
+class Chain:
+    """Lives on one disk. ``unsafe`` is run in the guest after boot, only by
+    controls."""
+
+    def __init__(
+        self, place: GuestPlace, rng: random.Random, say: Say, unsafe: str = "", base: Path | None = None
+    ) -> None:
+        self.place = place
+        self.orders = Orders()
+        self.lives: list[Life] = []
+        self.result = Result()
+        self._rng = rng
+        self._say = say
+        self._unsafe = unsafe
+        self._open: dict[int, Charging] = {}
+        self._base = base or place.data
+        self._numbers = 0
+
+    async def live(self, scenario: str, work: Callable[[], Awaitable[None]] | None = None) -> None:
+        """One life: boot, go on, charge on both outlets, work until the cut."""
+        place, number = self.place, len(self.lives)
+        disk, log = place.directory / "disk.img", place.directory / f"life{number}.wlog"
+        copy_sparse(self._base, disk)
+        place.machine = place.new_machine(disk, log)
+        if number:
+            await place.power(True)
+        async with LogWatch(log) as watch:
+            life = Life(scenario, self._base, log, watch)
+            self.lives.append(life)
+            await place.machine.start()
+            life.boot_s = place.machine.boot_s
+            if self._unsafe:
+                await place.machine.check("sh", "-c", self._unsafe)
+            await self._charge(life, scenario)
+            busy = asyncio.create_task(self._until_cut(work or self._work(scenario)))
+            await asyncio.sleep(self._rng.uniform(0.3, LONGEST_S))
+            cut_s = time.time()
+            await place.cut_power()
+            watch.look()
+            busy.cancel()
+            await asyncio.gather(busy, return_exceptions=True)
+        self.result.cuts += 1
+        self.result.boots_s.append(life.boot_s)
+        self._base = place.directory / f"after{number}.img"
+        await asyncio.to_thread(_cut_disk, life, self._base)
+        self._say(f"life {number} ({scenario}): booted in {life.boot_s:.0f} s, cut at {cut_s:.1f}")
+
+    async def live_migration(self) -> None:
+        """A first life that is cut soon after the agent came up, with the journal of an earlier version."""
+        disk, log = self.place.directory / "disk.img", self.place.directory / "life0.wlog"
+        copy_sparse(self._base, disk)
+        self.place.machine = self.place.new_machine(disk, log)
+        async with LogWatch(log) as watch:
+            life = Life("migration", self._base, log, watch)
+            self.lives.append(life)
+            await self.place.machine.start()
+            life.boot_s = self.place.machine.boot_s
+            await self.place.until_shown(lambda _: True, "the agent comes up")
+            await asyncio.sleep(self._rng.uniform(0.0, LONGEST_S))
+            await self.place.cut_power()
+            watch.look()
+        self.result.cuts += 1
+        self.result.boots_s.append(life.boot_s)
+
+    async def _charge(self, life: Life, scenario: str) -> None:
+        """Take up what the last life left, then have both outlets charging."""
+        place = self.place
+        if life is not self.lives[0]:
+            self.result.rebooted += 1
+            await self._take_up()
+        if scenario == "offline":
+            await place.cut_uplink()
+        else:
+            await place.restore_uplink()
+            await place.wait_online()
+        for evse in CARDS:
+            if evse in self._open and self._rng.random() < 0.5:
+                await self._end(evse)
+            if evse not in self._open:
+                first = await place.begin(evse, CARDS[evse], online=scenario != "offline")
+                self._open[evse] = Charging(evse, first)
+        if life is not self.lives[0]:
+            life.charging_again = True
+            self.result.charging_again += 1
+
+    async def _take_up(self) -> None:
+        """After a cut: each charge goes on, or was ended as one that the power interrupted. Nothing else is right."""
+        for evse in list(self._open):
+            over = await self._goes_on(evse)
+            if over:
+                await self.place.unplug(evse)
+                charge = self._open.pop(evse)
+                deed = Deed(
+                    evse, CARDS[evse], charge.first_s, self._cut_s, ended_until_s=time.time(), gone_s=time.time()
+                )
+                self.place.deeds.append(deed)
+
+    @property
+    def _cut_s(self) -> float:
+        return self.lives[-2].watch.steps[-1][0] - 1.0
+
+    async def _goes_on(self, evse: int) -> bool:
+        """False when contacts close again; True when the transaction is over."""
+        place, deadline = self.place, time.monotonic() + BACK_S
+        while time.monotonic() < deadline:
+            if await place.closed(evse):
+                return False
+            shown = await place.shown(evse)
+            if shown is not None and shown["plugged"]:
+                transaction = shown["transaction"]
+                if transaction is None or transaction["state"] == "finished":
+                    return True
+            await asyncio.sleep(0.2)
+        raise StuckError(f"EVSE {evse} neither goes on nor ends after the cut: {await place.shown(evse)}")
+
+    async def _end(self, evse: int) -> None:
+        charge = self._open.pop(evse)
+        await self.place.end(evse, CARDS[evse], charge.first_s)
+
+    async def _until_cut(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Whatever the cut interrupts ends without an answer."""
+        with contextlib.suppress(GuestError, ConnectionError, TimeoutError, StuckError, LookupError):
+            while True:
+                await work()
+                await asyncio.sleep(0.05)
+
+    def _work(self, scenario: str) -> Callable[[], Awaitable[None]]:
+        return {"config": self._configure, "update": self._update}.get(scenario, self._nothing)
+
+    async def _nothing(self) -> None:
+        await asyncio.sleep(0.2)
+
+    # ---- what goes on ----
+
+    async def _order(self, kind: str, key: str, value: Any, action: str, payload: dict[str, Any]) -> None:
+        sent = time.time()
+        self.orders.noted.append(Order(kind, key, value, sent))
+        answer = await self.place.csms.call(None, action, payload, timeout_s=60)
+        if answer["status"] != "Accepted":
+            raise LookupError(f"{action}: {answer}")
+        self.orders.noted[-1] = Order(kind, key, value, sent, time.time())
+
+    async def _configure(self) -> None:
+        """A setting, the local list and a charging profile, one after the other."""
+        self._numbers += 1
+        number = self._numbers
+        setting = {"key": SETTING[0], "value": str(1000 + number)}
+        await self._order("setting", SETTING[1], str(1000 + number), "ChangeConfiguration", setting)
+        versions = [order.value for order in self.orders.noted if order.kind == "list" and order.done_s < 1e12]
+        version = max(versions, default=0) + 1
+        listed = [{"idTag": token(version - 1), "idTagInfo": {"status": "Accepted"}}]
+        update = {"listVersion": version, "updateType": "Differential", "localAuthorizationList": listed}
+        await self._order("list", "", version, "SendLocalList", update)
+        limit = 16.0 + number % 16
+        profile = {
+            "connectorId": 0,
+            "csChargingProfiles": {
+                "chargingProfileId": PROFILE,
+                "stackLevel": 0,
+                "chargingProfilePurpose": "ChargePointMaxProfile",
+                "chargingProfileKind": "Absolute",
+                "chargingSchedule": {
+                    "startSchedule": "2026-01-01T00:00:00Z",
+                    "chargingRateUnit": "A",
+                    "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit}],
+                },
+            },
+        }
+        await self._order("profile", str(PROFILE), limit, "SetChargingProfile", profile)
+
+    async def _update(self) -> None:
+        """The next bundle into the other slot, the switch, its confirmation."""
+        done = [order.value for order in self.orders.noted if order.kind == "slot" and order.done_s < 1e12]
+        version = f"1.{int(done[-1].split('.')[1]) + 1 if done else 1}"
+        self.orders.noted.append(Order("slot", "", version, time.time()))
+        await self.place.machine.check("python3", "-c", INSTALL, version, timeout_s=300)
+        last = self.orders.noted[-1]
+        self.orders.noted[-1] = Order("slot", "", version, last.sent_s, time.time())
+
+    async def freeze(self, memory: Path, disk: Path) -> None:
+        """Boot, come online once, lose the network, and stand still: memory and disk of that moment."""
+        place = self.place
+        running = place.directory / "disk.img"
+        copy_sparse(self._base, running)
+        place.machine = place.new_machine(running, place.directory / "unused.wlog")
+        await place.machine.start()
+        await place.wait_online()
+        await place.cut_uplink()
+        await place.until_shown(lambda status: status["uplink"]["state"] != "accepted", "the uplink is down")
+        await place.machine.freeze(memory)
+        copy_sparse(running, disk)
+
+    async def live_frozen(self, scenario: str, frozen: Path) -> None:
+        """One life that goes on from a machine frozen while idle; the world around it is a new one."""
+        place, log = self.place, self.place.directory / "life.wlog"
+        disk = place.directory / "disk.img"
+        copy_sparse(self._base, disk)
+        place.machine = place.new_machine(disk, log)
+        async with LogWatch(log) as watch:
+            life = Life(scenario, self._base, log, watch)
+            self.lives.append(life)
+            await place.machine.start(frozen)
+            # Another time of day and other random numbers than at its last waking.
+            await place.machine.check("python3", "-c", WAKE, str(time.time()), random.randbytes(64).hex())
+            await place.wait_online()
+            if scenario == "offline":
+                # Both cards become known, then the network goes.
+                await self._begin_both(online=True)
+                for evse in CARDS:
+                    await self._end(evse)
+                await place.cut_uplink()
+            await self._begin_both(online=scenario != "offline")
+            busy = asyncio.create_task(self._until_cut(self._work(scenario)))
+            await asyncio.sleep(self._rng.uniform(0.3, LONGEST_S))
+            await place.cut_power()
+            watch.look()
+            busy.cancel()
+            await asyncio.gather(busy, return_exceptions=True)
+        self.result.cuts += 1
+
+    async def _begin_both(self, online: bool) -> None:
+        for evse in CARDS:
+            first = await self.place.begin(evse, CARDS[evse], online=online)
+            self._open[evse] = Charging(evse, first)
+
+    async def finish(self) -> None:
+        """A last life without a cut: everything is ended and told; then the books are judged."""
+        place = self.place
+        disk = place.directory / "disk.img"
+        copy_sparse(self._base, disk)
+        place.machine = place.new_machine(disk)
+        await place.power(True)
+        await place.machine.start()
+        self.lives.append(Life("end", self._base, Path("/dev/null"), LogWatch(Path("/dev/null"))))
+        self.result.rebooted += 1
+        await self._take_up()
+        self.result.charging_again += bool(self._open)
+        await place.restore_uplink()
+        await place.wait_online()
+        for evse in list(self._open):
+            await self._end(evse)
+        self.lives.pop()
+        settled = await place.settled(180)
+        self.result.verdict = await place.verdict()
+        if not settled:
+            self.result.verdict.lost.append("records still wait at the end")
+
+    # ---- judging ----
+
+    async def judge(self, points: int, seen: Seen | None = None) -> Result:
+        """Judge ``points`` moments of each life, spread over its flushes, and the moment of the cut in all forms."""
+        found = seen or Seen(records(self.place.csms.frames), await self.place.hardware(), self.orders)
+        for life in self.lives:
+            await asyncio.to_thread(self._judge_life, life, points, found)
+        return self.result
+
+    def _judge_life(self, life: Life, points: int, seen: Seen) -> None:
+        log = WriteLog(life.log)
+        if not log.entries:
+            return
+        scratch = self.place.directory / "scratch"
+        working, copy = scratch.with_suffix(".img"), scratch.with_suffix(".crash.img")
+        copy_sparse(life.before, working)
+        replay = Replay(log, working)
+        chosen = moments(log, points, self._rng)
+        for count, tail in chosen:
+            size = log.entries[count - 1].end
+            self.result.doubtful += replay.crash(count, copy, tail, self._rng) > 0
+            finding: Finding = judge_disk(copy, scratch, seen, life.watch.seen_until(size), life.watch.beyond(size))
+            self.result.points[life.scenario] += 1
+            self.result.facts += finding.held
+            for text in finding.wrong:
+                self.result.wrong.append(f"{life.scenario}, entry {count} of {len(log.entries)}, {tail.value}: {text}")
+        self._say(f"{life.scenario}: {len(chosen)} points judged, {len(self.result.wrong)} wrong so far")
+        working.unlink()
+        copy.unlink()
+
+
+def moments(log: WriteLog, points: int, rng: random.Random) -> list[tuple[int, Tail]]:
+    """Crash points in order: the end in all three forms, else any entry of the log in any form."""
+    last = len(log.entries)
+    some = sorted(rng.sample(range(1, last + 1), min(max(points - len(Tail), 0), last)))
+    return [(count, rng.choice(list(Tail))) for count in some] + [(last, tail) for tail in Tail]
+
+
+def _cut_disk(life: Life, target: Path) -> None:
+    """What the next life boots from: everything that no flush had made durable is gone."""
+    log = WriteLog(life.log)
+    working = target.with_suffix(".working")
+    copy_sparse(life.before, working)
+    Replay(log, working).crash(len(log.entries), target, Tail.NONE, random.Random(0))
+    working.unlink()
+
+
+def summary(result: Result) -> Sequence[str]:
+    """What is printed and written down."""
+    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(result.points.items()))
+    lines = [
+        f"cuts: {result.cuts}; rebooted: {result.rebooted}; charging again: {result.charging_again}",
+        f"crash points judged: {result.judged} ({kinds}); with unflushed writes: {result.doubtful}",
+        f"facts looked for: {result.facts}; missing: {len(result.wrong)}",
+    ]
+    lines += [f"  {text[:300]}" for text in result.wrong[:8]]
+    if (verdict := result.verdict) is not None:
+        counts = (len(verdict.lost), len(verdict.doubled), len(verdict.wrong), len(verdict.closed))
+        lines.append(
+            f"books at the end: {verdict.transactions} charges, lost {counts[0]}, doubled {counts[1]}, "
+            f"wrong {counts[2]}, shut wrongly {counts[3]}"
+        )
+        lines += [f"  {text[:300]}" for text in verdict.outcome().notes]
+    return lines
