@@ -6,9 +6,7 @@ and control hears of it before the network does.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import contextlib
 import gc
 import logging
 import signal
@@ -25,7 +23,6 @@ from agent.hard_reset import restart_machine
 from agent.journal.journal import Journal, JournalError
 from agent.link.client import ControlLink
 from agent.link.messages import ToAgent, ToControl, Welcome
-from agent.local.server import LocalApiError
 from agent.local.status import StatusDocument
 from agent.localwork import LocalWork
 from agent.notify import notify, watchdog_period_s
@@ -35,6 +32,7 @@ from agent.ocpp.v16.configuration import initial_settings
 from agent.security.events import SecurityEvent
 from agent.security.security import Security
 from agent.servicework import Rooms
+from agent.slots.here import may_carry_back
 from agent.station.books import Books
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import Profile, RateUnit
@@ -66,12 +64,13 @@ from agent.station.effects import (
 )
 from agent.station.local_list import ListAnswer, ListUpdate
 from agent.station.price_texts import PriceText
-from agent.station.settings import SettingError, Settings
+from agent.station.settings import Settings
 from agent.station.station import Station
 from agent.station.tariff import RunningCost
 from agent.station.tokens import Token, TokenInfo
 from agent.station.wall_clock import offset_s
 from agent.update.commands import run as run_command
+from agent.update.health import Health, Network
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +93,17 @@ KEPT_TABLES = (
 
 UNLOCK_TIMEOUT_S = 15.0
 
+_NETWORK = {
+    UplinkState.NOT_CONFIGURED: Network.NONE,
+    UplinkState.ACCEPTED: Network.ACCEPTED,
+    UplinkState.BOOTING: Network.NOT_ACCEPTED,
+    UplinkState.PENDING: Network.NOT_ACCEPTED,
+    UplinkState.REJECTED: Network.NOT_ACCEPTED,
+    UplinkState.CONNECTING: Network.UNREACHABLE,
+    UplinkState.DISCONNECTED: Network.UNREACHABLE,
+    UplinkState.OFFLINE_BY_COMMAND: Network.UNREACHABLE,
+}
+
 TIME_SET_S = 1.0
 """A correction of the clock from which on it is a security event (SettingSystemTime)."""
 
@@ -104,7 +114,14 @@ class App:
     def __init__(self, configuration: config.Config, path: Path | None = None) -> None:
         self._config = configuration
         self._clock = Clock()
-        self._journal = Journal.open(configuration.journal_path, self._clock.boot)
+        self._journal = Journal.open(configuration.journal_path, self._clock.boot, from_newer=may_carry_back())
+        try:
+            self._assemble(configuration, path)
+        except BaseException:
+            self._journal.close()  # whoever tries again must find it free
+            raise
+
+    def _assemble(self, configuration: config.Config, path: Path | None) -> None:
         self._journal.keep_below(configuration.journal.max_megabytes << 20)
         self._keeper = Bookkeeper(
             self._journal, configuration.journal.on_failure, lambda: self._clock.now().monotonic_s
@@ -218,6 +235,7 @@ class App:
         self._files.updates.stirred()
 
     def _write(self, entries: list[Record | Keep]) -> None:
+        self._files.metrics.recorded(entries)
         if self._keeper.write(entries):
             self._tunnel.wake()
         if self._retry is None and self._keeper.retry_at is not None:
@@ -278,6 +296,7 @@ class App:
     # ---- control ---------------------------------------------------------------------------------------------
 
     def _from_control(self, message: ToAgent) -> None:
+        self._files.metrics.heard(message)
         if isinstance(message, Welcome):
             self._control_instance = message.instance
         if not self._local.control.heard(message):
@@ -402,9 +421,9 @@ class App:
     def busy(self) -> bool:
         return self._station.in_transaction
 
-    def healthy(self) -> bool:
-        online = not self._config.ocpp.url or self._tunnel.report().state is UplinkState.ACCEPTED
-        return self._link.connected and online
+    def health(self, loop_late_s: float | None) -> Health:
+        network = _NETWORK[self._tunnel.report().state]
+        return Health(self._link.connected, loop_late_s, self._keeper.retry_at is None, network)
 
     def hold_back(self, on: bool) -> None:
         self.carry_out(self._station.hold_back(on, self._clock.now()))
@@ -446,38 +465,10 @@ class App:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``evse-agent serve``: run the agent process alone, as a service manager does."""
-    parser = argparse.ArgumentParser(prog="evse-agent serve", description=f"the agent process, {__version__}")
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE")
-    options = parser.parse_args(arguments)
-    try:
-        configuration = config.load(options.config, drivers=False)  # the agent opens no device
-    except config.ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    logging.basicConfig(
-        level=configuration.logging.level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
-    try:
-        return asyncio.run(_run(configuration, options.config))
-    except SettingError as error:
-        log.critical("%s: ocpp.settings: %s", options.config, error)
-        return 2
-    except (JournalError, LocalApiError) as error:
-        log.critical("%s", error)
-        return 1
+    """``python -m agent.app``: see ``agent.serve``."""
+    from agent import serve
 
-
-async def _run(configuration: config.Config, path: Path) -> int:
-    _make_directory(configuration.paths.state_dir)
-    _make_directory(configuration.paths.runtime_dir)
-    return await App(configuration, path).run()
-
-
-def _make_directory(path: Path) -> None:
-    """A service manager makes these; by hand we do. What cannot be made is explained by who needs it."""
-    with contextlib.suppress(OSError):
-        path.mkdir(mode=0o750, parents=True, exist_ok=True)
+    return serve.main(arguments)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -77,13 +77,6 @@ class Metrics:
             await asyncio.gather(self._task, return_exceptions=True)
         self._look(last=True)
 
-    def methods(self) -> dict[str, Method]:
-        def metrics() -> dict[str, str]:
-            """All metrics, as text in the Prometheus exposition format."""
-            return {"text": self.text()}
-
-        return {"metrics": observe(metrics)}
-
     # ---- what happens ----
 
     def heard(self, message: ToAgent) -> None:
@@ -136,7 +129,9 @@ class Metrics:
         """Put the file in its place in one piece. No flush: it is made anew after a power cut."""
         fresh = self.path.with_name(f".{self.path.name}.new")
         try:
-            self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if not self.path.parent.exists():
+                self.path.parent.mkdir(parents=True)
+                self.path.parent.chmod(0o755)  # whatever the umask: node_exporter is someone else
             fresh.write_text(self.text(), "utf-8")
             fresh.chmod(0o644)
             fresh.replace(self.path)
@@ -170,6 +165,16 @@ class Metrics:
         except OSError:
             free = None
         return Books(figures.pending, figures.parked, age_s, size, free, self._starts, waiting)
+
+
+def methods(text: Callable[[], str]) -> dict[str, Method]:
+    """The local API's method. Nothing is called here."""
+
+    def metrics() -> dict[str, str]:
+        """All metrics, as text in the Prometheus exposition format."""
+        return {"text": text()}
+
+    return {"metrics": observe(metrics)}
 
 
 def _pss_bytes() -> int | None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from agent.journal import wal
 from agent.journal.carry_back import carry_back
 from agent.journal.checksum import checksum
-from agent.journal.errors import JournalDamagedError, JournalError
+from agent.journal.errors import JournalDamagedError, JournalError, JournalLockedError
 from agent.journal.schema import Migration, migrate, sync_directory, version_of
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,8 @@ def _lock(path: Path) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(handle)
-        raise JournalError(f"{path}: another agent uses this journal: stop it, or set another state_dir") from error
+        remedy = "stop it, or set another state_dir"
+        raise JournalLockedError(f"{path}: another agent uses this journal: {remedy}") from error
     return handle
 
 

@@ -10,5 +10,9 @@ class JournalError(Exception):
     """
 
 
+class JournalLockedError(JournalError):
+    """Another process uses the file."""
+
+
 class JournalDamagedError(JournalError):
     """The file turned out to be damaged while in use. ``Journal.repair`` puts it aside and goes on with the rest."""

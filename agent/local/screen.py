@@ -32,6 +32,9 @@ def _lines(status: StatusDocument) -> Iterator[str]:
     yield from _field(
         "Station", f"{station['identity']} ({station['vendor']} {station['model']}), {station['version']}"
     )
+    for trouble in status.get("trouble", []):
+        yield from _field("TROUBLE", trouble["text"])
+        yield from _field("", f"-> {trouble['remedy']}")
     yield from _field("Uplink", _uplink(uplink))
     if uplink["state"] == "offline_by_command":
         yield from _field("", "-> 'evse-agent link online' restores it")

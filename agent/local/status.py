@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
 
-from agent.station.documents import EvseDocument, GridDocument, local_moment, moment
+from agent.station.documents import EvseDocument, GridDocument, ReasonDocument, local_moment, moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +64,8 @@ class StatusDocument(TypedDict):
     clock: ClockDocument
     grid: NotRequired[GridDocument]
     """Only where the building's supply is measured."""
+    trouble: NotRequired[list[ReasonDocument]]
+    """Only while the agent cannot do its work (no journal, a configuration that is refused): why, and what to do."""
     evses: list[EvseDocument]
 
 

@@ -75,7 +75,11 @@ class Facts:
     busy: bool
     """A transaction is open at some EVSE."""
     healthy: bool
-    """Control answers and the network has accepted us (or there is none)."""
+    """Control answers in its budget, and the network has accepted us (or there is none)."""
+    online: bool = True
+    """The network has accepted us, or there is none."""
+    offline_sane: bool = False
+    """Nothing is wrong but that the network cannot be reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,8 @@ class Machine:
         self._told_waiting = False
         self._checked = False
         self._rolled_back = False
+        self._was_online = True
+        """The network was there when the installation began."""
         if kept is not None:
             self._read(kept)
 
@@ -115,6 +121,7 @@ class Machine:
             self._checked = bool(kept["checked"])
             self._told_waiting = bool(kept["told_waiting"])
             self._rolled_back = bool(kept["rolled_back"])
+            self._was_online = bool(kept.get("was_online", True))
             self.phase = Phase(kept["phase"])
         except (KeyError, TypeError, ValueError):
             self.order = self.phase = None
@@ -277,6 +284,7 @@ class Machine:
             self._hold(True)
         if due and not facts.busy:
             self._installs += 1
+            self._was_online = facts.online
             self._tell_after(Phase.INSTALLING, FirmwareStatus.INSTALLING)
             self._do(Install())
         elif not self._told_waiting:
@@ -289,7 +297,11 @@ class Machine:
             self._asked = True
             self._do(Confirm())
         elif facts.moment.monotonic_s >= self._prove_by:
-            if self.phase is Phase.INSTALLING:
+            if facts.offline_sane and not self._was_online:
+                # The old version had no network either: the new one is not to blame.
+                self._asked = True
+                self._do(Confirm())
+            elif self.phase is Phase.INSTALLING:
                 self._install_again()
             elif self._rules.can_roll_back and not self._rolled_back:
                 self._asked = self._rolled_back = True
@@ -343,6 +355,7 @@ class Machine:
                     "checked": self._checked,
                     "told_waiting": self._told_waiting,
                     "rolled_back": self._rolled_back,
+                    "was_online": self._was_online,
                 }
             )
         )
