@@ -67,6 +67,12 @@ def judge_disk(image: Path, scratch: Path, seen: Seen, seen_s: float, beyond_s: 
     if seen.slots:
         wanted.append(f"rdump /opt/trial {scratch}")
     subprocess.run(["debugfs", "-f", "-", str(image)], input="\n".join(wanted), capture_output=True, text=True)
+    judge_files(scratch, seen, seen_s, beyond_s, finding)
+    return finding
+
+
+def judge_files(scratch: Path, seen: Seen, seen_s: float, beyond_s: float, finding: Finding) -> None:
+    """The same, with the disk's files in ``scratch``: ``etc``, ``state`` and ``trial``."""
     if seen.configuration:
         path = scratch / "etc/config.yaml"
         text = path.read_text(errors="replace") if path.exists() else ""
@@ -74,7 +80,6 @@ def judge_disk(image: Path, scratch: Path, seen: Seen, seen_s: float, beyond_s: 
     _journal(scratch / "state/journal.db", seen, seen_s, beyond_s, finding)
     if seen.slots:
         _slots(scratch / "trial", seen, seen_s, beyond_s, finding)
-    return finding
 
 
 def _journal(path: Path, seen: Seen, seen_s: float, beyond_s: float, finding: Finding) -> None:
@@ -95,10 +100,10 @@ def _journal(path: Path, seen: Seen, seen_s: float, beyond_s: float, finding: Fi
         for record in seen.records:
             if record.heard_s > seen_s and record.told_s + SLACK_S <= seen_s:
                 finding.expect(
-                    record.message_id in pending or record.answered_s <= beyond_s,
+                    record.message_id in pending or record.answered_by(beyond_s),
                     f"{record.action} of {seen_s - record.told_s:.1f} s ago is not in the line: {record.payload}",
                 )
-        answered = {record.message_id for record in seen.records if record.answered_s <= beyond_s}
+        answered = {record.message_id for record in seen.records if record.answered_by(beyond_s)}
         gone = seen.waiting - pending - answered
         finding.expect(not gone, f"{len(gone)} records that waited before are gone")
         _contacts(journal, seen.hardware, seen_s, finding)
@@ -112,7 +117,7 @@ def _records(journal: Journal, pending: set[str], due: Sequence[Record], beyond_
     told = journal.transactions(MOST_RECORDS)
     for record in due:
         finding.expect(
-            record.message_id in pending or record.answered_s <= beyond_s,
+            record.message_id in pending or record.answered_by(beyond_s),
             f"{record.action} {record.message_id} was heard, never answered, and is not in the line",
         )
         payload = record.payload

@@ -73,6 +73,10 @@ class Record:
     heard_s: float
     answered_s: float
 
+    def answered_by(self, at_s: float) -> bool:
+        """True when it may have left the charge point's line by then. Never for one without an answer."""
+        return math.isfinite(self.answered_s) and self.answered_s <= at_s
+
 
 def records(frames: Sequence[Frame]) -> list[Record]:
     """Every record that reached the network, once, with its first hearing and its first good answer."""
