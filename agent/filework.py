@@ -15,13 +15,11 @@ from agent.files.notices import NoticeLine
 from agent.files.ring import LogRing
 from agent.files.uploads import Uploads
 from agent.journal.journal import Journal
-from agent.metricswork import Metrics
 from agent.ocpp.session import FileSurroundings
 from agent.security.events import SecurityEvent
 from agent.security.security import Security
 from agent.security.store import RootUse
 from agent.station.settings import SETTINGS, Settings, show
-from agent.update.health import Health
 from agent.update.service import Updates
 
 
@@ -29,7 +27,7 @@ class Agent(Protocol):
     """The agent process, as far as files and updates need it."""
 
     def busy(self) -> bool: ...
-    def health(self, loop_late_s: float | None) -> Health: ...
+    def healthy(self) -> bool: ...
     def hold_back(self, on: bool) -> None: ...
     def restart(self) -> None: ...
     def status(self) -> Any: ...
@@ -47,9 +45,8 @@ class FileWork:
         self._clock = clock
         self._security = security
         self._agent = agent
-        self._ring = LogRing()
+        self.ring = LogRing()
         self.notices = NoticeLine(journal)
-        self.metrics = Metrics(config, journal, clock, agent)
         self.updates = Updates(config, journal, self.notices, self)
         self.uploads = Uploads(config, journal, self.notices, self)
         settings.set("OCPPCommCtrlr.FileTransferProtocols", ",".join(sorted(config.files.protocols)).upper())
@@ -59,16 +56,14 @@ class FileWork:
         return FileSurroundings(self.notices, self.updates, self.uploads)
 
     def start(self) -> None:
-        logging.getLogger().addHandler(self._ring)
-        self.metrics.start()
+        logging.getLogger().addHandler(self.ring)
         self.updates.start()
         self.uploads.start()
 
     async def close(self) -> None:
-        await self.metrics.close()
         await self.updates.close()
         await self.uploads.close()
-        logging.getLogger().removeHandler(self._ring)
+        logging.getLogger().removeHandler(self.ring)
 
     def on_notice(self, listener: Callable[[], None]) -> None:
         """Call this after each thing that the network is to be told."""
@@ -83,10 +78,7 @@ class FileWork:
         return self._agent.busy()
 
     def healthy(self) -> bool:
-        return not self.health().missing
-
-    def health(self) -> Health:
-        return self._agent.health(self.metrics.loop_late_s)
+        return self._agent.healthy()
 
     def hold_back(self, on: bool) -> None:
         self._agent.hold_back(on)
@@ -129,7 +121,7 @@ class FileWork:
         }
 
     def log_text(self, since_utc_s: float | None, until_utc_s: float | None) -> str:
-        return self._ring.text(since_utc_s, until_utc_s)
+        return self.ring.text(since_utc_s, until_utc_s)
 
     def security_log_parts(self) -> list[Path]:
         return self._security.log.parts()

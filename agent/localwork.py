@@ -28,12 +28,10 @@ from agent.local.status import StatusDocument
 from agent.local.topics import Polled, Published
 from agent.security.events import SecurityEvent
 from agent.security.log import SecurityLog
-from agent.servicework import Rooms
-from agent.servicework import methods as rooms_methods
-from agent.servicework import topics as rooms_topics
+from agent.servicework import Rooms, Service
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import RateUnit
-from agent.station.commands import SettingAnswer
+from agent.station.commands import ResetKind, SettingAnswer
 from agent.station.documents import LiveDocument
 from agent.station.effects import Effect
 
@@ -51,6 +49,7 @@ class Agent(Protocol):
     def restart(self) -> None: ...
     def carry_out(self, effects: Sequence[Effect]) -> None: ...
     def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None) -> Composite | None: ...
+    def reset(self, kind: ResetKind) -> bool: ...
     def set_setting(self, name: str, text: str) -> SettingAnswer: ...
     def to_control(self, message: ToControl) -> bool: ...
 
@@ -82,16 +81,17 @@ class LocalWork:
         )
         evses = [evse.id for evse in config.evses]
         self.control = ControlWork(evses, config, rooms.station, clock, agent)
+        service = Service(rooms, agent, self.config, self._note, self._publish)
         self.server = LocalServer(
             config.api_path,
             agent,
             {
                 **_methods(journal, self.access, rooms.tunnel.wake),
                 **self.control.methods(),
-                **rooms_methods(rooms, agent, self.config, self._note),
+                **service.methods(),
                 **commissioning_methods(self._statement_key, self._facts),
             },
-            topics={**_topics(evses, agent), **rooms_topics(rooms, self._publish)},
+            topics={**_topics(evses, agent), **service.topics()},
             roles=roles,
             audit=self._audited,
         )
@@ -163,9 +163,10 @@ def catalogue() -> tuple[dict[str, Method], dict[str, Polled | Published]]:
     server = {**server_methods(nothing), **subscription_methods()}
     methods = _methods(nothing, Access(nothing, Roles({}), lambda: 0.0, lambda *_: None), lambda: None)
     methods |= ControlWork((), nothing, nothing, nothing, nothing).methods()
-    methods |= rooms_methods(nothing, nothing, nothing, nothing)
+    service = Service(nothing, nothing, nothing, nothing, nothing)
+    methods |= service.methods()
     methods |= commissioning_methods(nothing, nothing)
-    return {**server, **methods}, {**server_topics(nothing), **_topics((), nothing), **rooms_topics(nothing, nothing)}
+    return {**server, **methods}, {**server_topics(nothing), **_topics((), nothing), **service.topics()}
 
 
 class _Nothing:

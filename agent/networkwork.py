@@ -69,7 +69,7 @@ class NetworkWork:
         if self._looking.locked():
             raise RpcError("another look at the network goes on; ask again when it is done")
         async with self._looking:
-            status, said = await _said(
+            status, said = await said_by(
                 [sys.executable, "-m", "agent.network_probe"], PROBE_S, json.dumps(asdict(question)).encode() + b"\n"
             )
         found: list[NetworkFinding] = []
@@ -132,7 +132,7 @@ async def _modem() -> NetworkFinding | None:
     program = shutil.which("mmcli")
     if program is None:
         return None
-    _, said = await _said([program, "-m", "any", "-J"], MODEM_S)
+    _, said = await said_by([program, "-m", "any", "-J"], MODEM_S)
     try:
         modem: dict[str, Any] = json.loads(said)["modem"]
         generic, cell = modem["generic"], modem.get("3gpp", {})
@@ -153,7 +153,7 @@ def _finding(name: str, ok: bool | None, text: str, remedy: str = "") -> Network
     return {"name": str(name)[:40], "ok": ok, "text": str(text)[:400], "remedy": str(remedy)[:200]}
 
 
-async def _said(command: Sequence[str], longest_s: float, given: bytes = b"") -> tuple[int | None, str]:
+async def said_by(command: Sequence[str], longest_s: float, given: bytes = b"") -> tuple[int | None, str]:
     """Run a program. Return its status (None: it took too long) and what it said."""
     process = await asyncio.create_subprocess_exec(
         *command,

@@ -12,7 +12,7 @@ from agent.configwork import ConfigWork
 from agent.configwork import ports as config_ports
 from agent.filework import FileWork
 from agent.journal.journal import Journal
-from agent.local import configuration, ledger, network, settings, uplink
+from agent.local import configuration, ledger, network, settings, system, uplink
 from agent.local.methods import Caller, Method
 from agent.local.topics import Polled, Published
 from agent.networkwork import NetworkWork
@@ -21,6 +21,7 @@ from agent.ocpp.v16.configuration import key_table
 from agent.security.security import Security
 from agent.station.settings import Settings
 from agent.station.station import Station
+from agent.systemwork import SystemWork
 
 Audit = Callable[[Caller, str, str], None]
 """Writes what a method changed, from what to what, into the book of changes."""
@@ -81,34 +82,45 @@ class UplinkView:
         self._tunnel.trace.listener = seen if on else None
 
 
-def methods(rooms: Rooms, agent: Any, work: ConfigWork, audit: Audit) -> dict[str, Method]:
-    """Nothing is called here."""
-    view = UplinkView(rooms.tunnel)
-    journal = rooms.journal
-    return {
-        **network.methods(
-            NetworkWork(rooms.tunnel.networks, rooms.security, rooms.clock), audit, lambda: agent.carry_out([])
-        ),
-        **ledger.methods(
-            journal,
-            rooms.settings,
-            lambda: rooms.clock.now().utc_s,
-            lambda evse, duration_s: agent.composite_schedule(evse, duration_s, None),
-        ),
-        **uplink.methods(rooms.tunnel.report, view.calls, journal.undelivered, journal.figures, view.networks),
-        **configuration.methods(config_ports(work, audit)),
-        **settings.methods(
-            lambda: list(key_table().values()), lambda key: key.shown(rooms.settings), agent.set_setting, audit
-        ),
-    }
+class Service:
+    """The joints, made once. Nothing is called at making."""
 
+    def __init__(
+        self, rooms: Rooms, agent: Any, work: ConfigWork, audit: Audit, publish: Callable[[str, Any], None]
+    ) -> None:
+        self._rooms = rooms
+        self._agent = agent
+        self._work = work
+        self._audit = audit
+        self._publish = publish
+        self._view = UplinkView(rooms.tunnel)
+        self._network = NetworkWork(rooms.tunnel.networks, rooms.security, rooms.clock)
+        self._system = SystemWork(agent, rooms.files, rooms.security, rooms.clock, work, self._network.check)
 
-def topics(rooms: Rooms, publish: Callable[[str, Any], None]) -> dict[str, Polled | Published]:
-    """``publish(topic, value)`` passes a value on to whoever listens."""
-    view = UplinkView(rooms.tunnel)
-    return {
-        "trace": Published(
-            "each message of the tunnel, secrets and identifiers masked: `direction` ('out', 'in') and `frame`",
-            lambda on: view.watch(publish, on),
-        )
-    }
+    def methods(self) -> dict[str, Method]:
+        rooms, agent, audit, view = self._rooms, self._agent, self._audit, self._view
+        journal = rooms.journal
+        return {
+            **configuration.methods(config_ports(self._work, audit)),
+            **network.methods(self._network, audit, lambda: agent.carry_out([])),
+            **uplink.methods(rooms.tunnel.report, view.calls, journal.undelivered, journal.figures, view.networks),
+            **ledger.methods(
+                journal,
+                rooms.settings,
+                lambda: rooms.clock.now().utc_s,
+                lambda evse, duration_s: agent.composite_schedule(evse, duration_s, None),
+            ),
+            **settings.methods(
+                lambda: list(key_table().values()), lambda key: key.shown(rooms.settings), agent.set_setting, audit
+            ),
+            **system.methods(self._system, audit),
+        }
+
+    def topics(self) -> dict[str, Polled | Published]:
+        return {
+            "trace": Published(
+                "each message of the tunnel, secrets and identifiers masked: `direction` ('out', 'in') and `frame`",
+                lambda on: self._view.watch(self._publish, on),
+            ),
+            "log": Published("each line of the agent's log: a text", lambda on: self._system.follow(self._publish, on)),
+        }

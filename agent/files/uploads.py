@@ -143,6 +143,12 @@ class Uploads:
 
     # ---- the file ----
 
+    def bundle(self) -> Bundle:
+        """Put a support bundle together, as the network would get it."""
+        found = self._bundle(UploadOrder(About.DIAGNOSTICS, LogKind.DIAGNOSTICS, ""))
+        assert found is not None  # without a span of time there is always something
+        return found
+
     def _bundle(self, order: UploadOrder) -> Bundle | None:
         """Put together what is to be sent; None when there is nothing in that span of time."""
         since, until = order.since_utc_s, order.until_utc_s

@@ -116,9 +116,12 @@ def masked(text: str, is_secret: Callable[[str], bool]) -> str:
             text = edit.with_value(text, path, shown)
 
     def remark(match: re.Match[str]) -> str:
-        return f"{match[1]}{MASK}" if is_secret(match[2]) else match[0]
+        for found in re.finditer(r"\b([A-Za-z_]+)\s*:\s+(?=\S)", match[0]):
+            if is_secret(found[1]):
+                return match[0][: found.end()] + MASK
+        return match[0]
 
-    return re.sub(r"(?m)^(\s*#.*?\b([A-Za-z_]+)\s*:\s+)\S.*$", remark, text)
+    return re.sub(r"(?m)^\s*#.*$", remark, text)
 
 
 def unmasked(text: str, old: str, is_secret: Callable[[str], bool]) -> str:

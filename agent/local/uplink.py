@@ -28,7 +28,7 @@ class CallDocument(TypedDict):
 
 class QueueDocument(TypedDict):
     kind: str
-    """'TransactionStarted', 'MeterSampled', 'TransactionEnded', …"""
+    """As the journal names them: 'started', 'sampled', 'ended', …"""
     waiting: int
     oldest_at: str | None
 

@@ -21,7 +21,7 @@ from agent.files.job import Job, TransferError, Work
 from agent.files.notices import About, Keeper, NoticeLine
 from agent.files.partial import discard
 from agent.update.commands import result_of, run
-from agent.update.health import Health
+from agent.update.local_file import LOCAL, copy_in
 from agent.update.machine import Facts, Machine, Phase, Rules
 from agent.update.order import (
     Action,
@@ -76,9 +76,6 @@ class Host(Protocol):
 
     def healthy(self) -> bool:
         """Control answers and the network has accepted us, or there is none."""
-
-    def health(self) -> Health:
-        """What of it is well."""
 
     def hold_back(self, on: bool) -> None:
         """Take what is free, or becomes free, out of service; or back into it."""
@@ -137,6 +134,10 @@ class Updates:
         return bool(self._rules.install)
 
     @property
+    def restarts_machine(self) -> bool:
+        return bool(self._rules.restart)
+
+    @property
     def takes_unsigned(self) -> bool:
         return self._rules.unsigned
 
@@ -183,8 +184,7 @@ class Updates:
     # ---- actions ----
 
     def _facts(self) -> Facts:
-        health = self._host.health()
-        return Facts(self._host.moment(), self._host.busy(), not health.missing, health.online, health.offline_sane)
+        return Facts(self._host.moment(), self._host.busy(), self._host.healthy())
 
     def _carry_out(self, actions: Sequence[Action]) -> None:
         if actions:
@@ -217,7 +217,8 @@ class Updates:
     def _perform(self, action: Action) -> None:
         match action:
             case Download(order):
-                self._begin(partial(self._download, order))
+                fetch = self._copy if order.location.startswith(LOCAL) else self._download
+                self._begin(partial(fetch, order))
             case Verify(order):
                 self._begin(partial(self._verify, order))
             case Install():
@@ -255,6 +256,15 @@ class Updates:
             self._discard_first = False
             discard(self._image)
         await work()
+
+    async def _copy(self, order: Order) -> None:
+        """A technician's file instead of a download."""
+        source = Path(order.location.removeprefix(LOCAL))
+        most = self._rules.max_megabytes * 1024 * 1024
+        problem = await asyncio.to_thread(copy_in, source, self._image, most, self._progressed)
+        if problem:
+            LOGGER.warning("update: %s", problem)
+        self._carry_out(self._machine.download_ended(problem, True, self._facts()))
 
     async def _download(self, order: Order) -> None:
         files = self._config.files

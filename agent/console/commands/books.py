@@ -16,8 +16,9 @@ from agent.local.roles import Role
 PAGE = 200
 TELL_EVERY = 2000
 LABEL = 16
-ROWS = 24
-"""Of a schedule's chart."""
+ROWS = 20
+"""Of a schedule's chart, at most: a page."""
+STEPS_S = (60, 300, 600, 900, 1800, 3600, 5400, 7200, 10_800, 21_600, 43_200)
 
 
 def _short(moment: str | None) -> str:
@@ -195,8 +196,8 @@ def _chart(context: Context, found: Mapping[str, Any]) -> Iterator[str]:
     name = f"EVSE {found['evse']}" if found["evse"] else context._("all together")
     yield style.bold(context._("{name}: what may be drawn, in {unit} (times UTC)", name=name, unit=unit))
     begin = datetime.fromisoformat(found["starts_at"])
-    rows = max(1, min(ROWS, found["duration_s"] // 60))
-    step_s = found["duration_s"] / rows
+    step_s = next((step_s for step_s in STEPS_S if found["duration_s"] <= ROWS * step_s), 86_400)
+    rows = max(1, -(-found["duration_s"] // step_s))
     most = max([each["limit"] for each in found["periods"]] or [0.0])
     room = style.columns - 18
     for row in range(rows):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from agent.console.comeback import wait_back
 from agent.console.command import Argument, Command, Flag, Kind, Result
 from agent.console.context import Context, RefusedError
 from agent.local.roles import Role
@@ -98,6 +99,8 @@ def _take(context: Context, values: Mapping[str, Any], method: str, parameters: 
             context.say(line)
         context.confirm(_announced(context, plan["restarts"], values["within"]))
     done = context.api.call(method, CHECK_S, **parameters)
+    if done["number"] and done["restarts"] and not wait_back(context):
+        return Result(done, [*_taken(context, done), style.warn(context._("The agent has not come back yet."))])
     return Result(done, _taken(context, done))
 
 
@@ -124,7 +127,7 @@ def _taken(context: Context, done: Mapping[str, Any]) -> Iterator[str]:
     yield from _changes(context, done["changes"])
     yield context.style.good(context._("Taken as change {number}.", number=done["number"]))
     if done["restarts"]:
-        yield context._("The agent starts anew; 'config history' tells whether the change stays.")
+        yield context._("The agent has started anew with it; 'config history' tells whether the change stays.")
 
 
 def _apply(context: Context, values: Mapping[str, Any]) -> Result:
