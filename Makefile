@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 SOURCES := agent hal simulators tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench faults lint format types coverage texts check clean distclean install
+.PHONY: help setup demo test bench faults test-vm test-power-cuts lint format types coverage texts check clean distclean install
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -50,6 +50,14 @@ bench: $(STAMP) ## measure reaction, start-up, memory, CPU and journal; a table 
 
 faults: $(STAMP) ## attack the offline buffer: the whole campaign (hours), or one with ATTACK=name
 	@$(PY) -m tests.faults $(if $(ATTACK),--attack $(ATTACK)) $(if $(FORM),--form $(FORM))
+
+test-vm: $(STAMP) ## a charger in a virtual machine (no KVM needed): full charges, real buses; unit tests on ARM
+	@$(PY) -m tests.vm charger
+	@$(PY) -m tests.vm arm
+
+test-power-cuts: $(STAMP) ## cut the virtual charger's power and judge its disk: CUTS=20, REBOOTS=10, POINTS=12
+	@$(PY) -m tests.vm power-cuts $(if $(CUTS),--cuts $(CUTS)) $(if $(REBOOTS),--reboots $(REBOOTS)) \
+	    $(if $(POINTS),--points $(POINTS))
 
 lint: $(STAMP) ## check style and formatting
 	@$(PY) -m ruff check $(SOURCES)
