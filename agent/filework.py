@@ -15,11 +15,13 @@ from agent.files.notices import NoticeLine
 from agent.files.ring import LogRing
 from agent.files.uploads import Uploads
 from agent.journal.journal import Journal
+from agent.metricswork import Metrics
 from agent.ocpp.session import FileSurroundings
 from agent.security.events import SecurityEvent
 from agent.security.security import Security
 from agent.security.store import RootUse
 from agent.station.settings import SETTINGS, Settings, show
+from agent.update.health import Health
 from agent.update.service import Updates
 
 
@@ -27,7 +29,7 @@ class Agent(Protocol):
     """The agent process, as far as files and updates need it."""
 
     def busy(self) -> bool: ...
-    def healthy(self) -> bool: ...
+    def health(self, loop_late_s: float | None) -> Health: ...
     def hold_back(self, on: bool) -> None: ...
     def restart(self) -> None: ...
     def status(self) -> Any: ...
@@ -47,6 +49,7 @@ class FileWork:
         self._agent = agent
         self.ring = LogRing()
         self.notices = NoticeLine(journal)
+        self.metrics = Metrics(config, journal, clock, agent)
         self.updates = Updates(config, journal, self.notices, self)
         self.uploads = Uploads(config, journal, self.notices, self)
         settings.set("OCPPCommCtrlr.FileTransferProtocols", ",".join(sorted(config.files.protocols)).upper())
@@ -57,10 +60,12 @@ class FileWork:
 
     def start(self) -> None:
         logging.getLogger().addHandler(self.ring)
+        self.metrics.start()
         self.updates.start()
         self.uploads.start()
 
     async def close(self) -> None:
+        await self.metrics.close()
         await self.updates.close()
         await self.uploads.close()
         logging.getLogger().removeHandler(self.ring)
@@ -78,7 +83,10 @@ class FileWork:
         return self._agent.busy()
 
     def healthy(self) -> bool:
-        return self._agent.healthy()
+        return not self.health().missing
+
+    def health(self) -> Health:
+        return self._agent.health(self.metrics.loop_late_s)
 
     def hold_back(self, on: bool) -> None:
         self._agent.hold_back(on)

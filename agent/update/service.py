@@ -21,6 +21,7 @@ from agent.files.job import Job, TransferError, Work
 from agent.files.notices import About, Keeper, NoticeLine
 from agent.files.partial import discard
 from agent.update.commands import result_of, run
+from agent.update.health import Health
 from agent.update.local_file import LOCAL, copy_in
 from agent.update.machine import Facts, Machine, Phase, Rules
 from agent.update.order import (
@@ -76,6 +77,9 @@ class Host(Protocol):
 
     def healthy(self) -> bool:
         """Control answers and the network has accepted us, or there is none."""
+
+    def health(self) -> Health:
+        """What of it is well."""
 
     def hold_back(self, on: bool) -> None:
         """Take what is free, or becomes free, out of service; or back into it."""
@@ -184,7 +188,8 @@ class Updates:
     # ---- actions ----
 
     def _facts(self) -> Facts:
-        return Facts(self._host.moment(), self._host.busy(), self._host.healthy())
+        health = self._host.health()
+        return Facts(self._host.moment(), self._host.busy(), not health.missing, health.online, health.offline_sane)
 
     def _carry_out(self, actions: Sequence[Action]) -> None:
         if actions:
