@@ -13,6 +13,11 @@ BEYOND_LATIN = frozenset({"ar", "el", "he", "hi"})
 """Languages whose letters no plain terminal has; the others lose no more than their accents."""
 
 
+def N_(text: str) -> str:  # noqa: N802 (gettext's own word)
+    """Mark a text for the catalogues that is translated later, where it is shown."""
+    return text
+
+
 class Texts:
     """One language. What its catalogue does not have is shown in English."""
 

@@ -10,7 +10,7 @@ from agent.station.tokens import Token
 
 LONGEST_S = 120.0
 AFTER_S = 3.0
-"""A card that is still held when the test ends starts nothing either."""
+"""A card of the test that is still held when it ends starts nothing either."""
 MOST = 20
 """Cards kept."""
 
@@ -53,7 +53,9 @@ class CardTrial:
         if trial is None or now >= trial.ends_at + AFTER_S:
             return False
         cards = self._cards[card.evse]
-        if now < trial.ends_at and len(cards) < MOST:
+        if now >= trial.ends_at:
+            return card.uid in [each["uid"] for each in cards]
+        if len(cards) < MOST:
             masked = Token(card.uid, card.kind).masked
             after_s = round(now - trial.began_at, 2)
             cards.append(CardDocument(reader=card.reader, kind=card.kind, uid=card.uid, masked=masked, after_s=after_s))

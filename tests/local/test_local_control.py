@@ -132,6 +132,7 @@ def test_a_card_shown_for_a_test_starts_nothing() -> None:
     assert "AABB" not in card["masked"]
     house.call("trial.reader", evse=1, seconds=0.0)
     assert house.card("04AABBCCDD") is True, "still held"
+    assert house.card("04EEFF0011") is False, "a driver's own"
     house.now += AFTER_S
     assert house.card("04AABBCCDD") is False
     assert len(house.call("trial.cards", evse=1)["cards"]) == 1

@@ -9,11 +9,14 @@ from agent.console.command import Command, Table
 MODULES = (
     "session",
     "state",
+    "faults",
+    "live",
+    "trials",
+    "selftest",
     "config",
     "network",
     "uplink",
     "books",
-    "system",
     "commission",
 )
 """In the order in which ``help`` shows them."""
