@@ -92,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     trial.add_argument(
         "--with-contactor", action="store_true", help="may close main contacts, after typed consent; with no vehicle"
     )
+    doctor = add("doctor", _doctor, "look at this installation and say what to fix")
+    doctor.add_argument("--config", metavar="FILE", default=str(DEFAULT_CONFIG), help="configuration (%(default)s)")
+    doctor.add_argument("--json", action="store_true", help="the findings as JSON")
     add("version", _version, "print the version")
     return parser
 
@@ -263,6 +266,14 @@ def _test_driver(options: argparse.Namespace) -> int:
     from agent import driver_test
 
     return driver_test.run(options.config, options.device, options.json, options.with_contactor, sys.stdout, sys.stdin)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from agent import doctor
+
+    text, status = doctor.run(Path(options.config), options.json)
+    print(text)
+    return status
 
 
 def _version(_: argparse.Namespace) -> int:
