@@ -17,6 +17,7 @@ MODULES = (
     "network",
     "uplink",
     "books",
+    "system",
     "commission",
 )
 """In the order in which ``help`` shows them."""
