@@ -266,6 +266,22 @@ def test_what_the_network_says_of_tokens() -> None:
         assert token_info(nothing) is None
 
 
+def test_values_collected_on_the_way_keep_the_time_they_were_taken() -> None:
+    taken = [
+        SampledValue("Energy.Active.Import.Register", 1000.0 + each, "Wh", context=context, ago_s=ago_s)
+        for each, (context, ago_s) in enumerate(
+            [(Context.TRANSACTION_BEGIN, 120.0), (Context.SAMPLE_PERIODIC, 60.0), (Context.TRANSACTION_END, 0.0)]
+        )
+    ]
+    power = SampledValue("Power.Active.Import", 7000.0, "W", ago_s=60.0)
+    said = Renderer16().render(ended("tx", samples=(*taken, power)), T0, 7)
+    assert said is not None
+    data = said.payload["transactionData"]
+    assert [one["timestamp"] for one in data] == [time_text(T0 - 120), time_text(T0 - 60), time_text(T0)]
+    assert [len(one["sampledValue"]) for one in data] == [1, 2, 1]
+    assert SCHEMAS.request(said.action, said.payload) is None
+
+
 def test_an_end_knows_a_unit_less_than_meter_values() -> None:
     frequency = SampledValue("Frequency", 50.0, "Hertz")
     said = Renderer16().render(ended("tx", samples=(frequency,)), 0.0, 7)

@@ -181,12 +181,23 @@ def _stop(event: TransactionEnded, utc_s: float, number: int | None) -> dict[str
     }
     if event.token:
         payload["idTag"] = id_tag(event.token)
-    samples = sampled_values(event.samples, STOP_UNITS)
-    data = [{"timestamp": time_text(utc_s), "sampledValue": samples}] if samples else []
+    data = _by_time(event.samples, utc_s)
     data += [meter_value(value, utc_s) for value in event.signed]
     if data:
         payload["transactionData"] = data
     return payload
+
+
+def _by_time(samples: Sequence[SampledValue], utc_s: float) -> list[dict[str, Any]]:
+    """Group what was collected on the way: one MeterValue for each moment, oldest first."""
+    moments: dict[float, list[SampledValue]] = {}
+    for sample in samples:
+        moments.setdefault(sample.ago_s, []).append(sample)
+    return [
+        {"timestamp": time_text(utc_s - ago_s), "sampledValue": values}
+        for ago_s in sorted(moments, reverse=True)
+        if (values := sampled_values(moments[ago_s], STOP_UNITS))
+    ]
 
 
 def _signed(event: MeterSigned, utc_s: float, number: int | None) -> dict[str, Any]:
