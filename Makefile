@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 SOURCES := agent hal simulators tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench faults test-vm test-power-cuts lint format types coverage texts check clean distclean install
+.PHONY: help setup demo test bench faults test-vm test-power-cuts lint format types coverage texts check clean distclean install bundle deb test-systemd
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -88,8 +88,17 @@ clean: ## remove caches and build results, keep .venv
 distclean: clean ## remove .venv as well
 	rm -rf $(VENV)
 
-install: ## tell how to install on a charger
-	@echo "On the charger:   python3 -m venv /opt/evse-agent && /opt/evse-agent/bin/pip install --constraint constraints.txt ."
-	@echo "Then:             cp config.example.yaml /etc/evse-agent/config.yaml, and change it"
-	@echo "                  /opt/evse-agent/bin/evse-agent check-config /etc/evse-agent/config.yaml"
-	@echo "See docs/operating.md for the services."
+install: ## install on this charger, as root (CONFIG=file for a first configuration)
+	@./install.sh $(if $(CONFIG),--config $(CONFIG))
+
+MACHINES ?= x86_64,aarch64,armv7l
+PYTHONS ?= 3.11,3.13
+
+bundle: $(STAMP) ## everything to install from without a network: build/evse-agent-VERSION-bundle.tar
+	@$(PY) packaging/make_bundle.py --out build --machines $(MACHINES) --pythons $(PYTHONS)
+
+deb: bundle ## a Debian package that holds the bundle: build/evse-agent_VERSION_all.deb
+	@packaging/make_deb.sh "$$(ls -t build/evse-agent-*-bundle.tar | head -n 1)" build
+
+test-systemd: $(STAMP) ## as root: a fresh Debian machine in a container, from the first installation to the purge
+	@tests/systemd/run.sh $(PY)
