@@ -510,3 +510,32 @@ def test_new_hardware_is_asked_for_and_ctrl_c_changes_nothing(bench: Any, tmp_pa
                 technician.line(answer)
         technician.wait("left off")
     assert desk.path.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("who", "serial", "asked"),
+    [
+        ({"role": "service", "name": "uid 0"}, False, False),
+        ({"role": "observe", "name": ""}, False, True),
+        ({"role": "service", "name": ""}, True, True),
+        ({"role": "service", "name": "Ines"}, True, False),
+    ],
+)
+def test_after_a_fresh_start_a_pin_is_given_again(
+    monkeypatch: pytest.MonkeyPatch, who: dict[str, str], serial: bool, asked: bool
+) -> None:
+    """At a service port the process's own user counts for nothing: whoever holds the cable gives the PIN again."""
+    from agent.console.commands import commission, session
+    from agent.console.context import Context
+    from agent.console.style import Style
+
+    class Stub:
+        def call(self, method: str, **parameters: Any) -> Any:
+            assert method == "session.who"
+            return who
+
+    given: list[bool] = []
+    monkeypatch.setattr(session, "log_in", lambda context: given.append(True))
+    context = Context(Stub(), Style(), Texts(), lambda line: None, terminal=object(), serial=serial)  # type: ignore[arg-type]
+    commission._role_again(context)
+    assert bool(given) is asked

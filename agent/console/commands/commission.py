@@ -25,6 +25,8 @@ CHECK_S = 180.0
 BACK_S = 120.0
 """For the agent to be there again after its fresh start."""
 SELF_TEST_S = 15.0
+FORBIDDEN = -32_001
+"""The API's word for a role that does not suffice."""
 SHOWN = (
     "station.vendor",
     "station.model",
@@ -45,7 +47,7 @@ SHOWN = (
 
 def _commission(context: Context, values: Mapping[str, Any]) -> Result:
     offline, dry = values["offline"], values["dry_run"]
-    path, present_text = _unasked(context) if offline or dry else _present(context)
+    path, present_text = _unasked(context) if offline else _shown(context) if dry else _present(context)
     present, broken = made.parsed(present_text, str(path)) if present_text else (None, [])
     if broken:
         return _mistakes(context, broken)
@@ -92,6 +94,15 @@ def _unasked(context: Context) -> tuple[Path, str]:
         _need_service(context)
     own = context.config_path or Path("/etc/evse-agent/config.yaml")
     return own, _read(own)
+
+
+def _shown(context: Context) -> tuple[Path, str]:
+    """What a dry run begins from: the agent's word where one runs, else the file."""
+    try:
+        found = context.call("config.text")
+    except (UnreachableError, CallError):
+        return _unasked(context)
+    return Path(found["path"]), found["text"]
 
 
 def _need_service(context: Context) -> None:
@@ -162,7 +173,11 @@ def _apply(context: Context, text: str, answers: Answers, values: Mapping[str, A
         try:
             trial = context.call("config.state")["trial"]
             entry = next((each for each in context.call("config.history") if each["number"] == number), None)
-        except (UnreachableError, CallError):
+        except UnreachableError:
+            continue
+        except CallError as error:
+            if error.code == FORBIDDEN and context.terminal is not None:
+                _log_in_again(context)
             continue
         if trial is None and entry is not None and entry["outcome"]:
             if entry["outcome"].startswith("kept"):
@@ -173,14 +188,18 @@ def _apply(context: Context, text: str, answers: Answers, values: Mapping[str, A
 
 
 def _role_again(context: Context) -> None:
-    """After a fresh start of the agent a PIN must be given again."""
-    role = context.call("session.who")["role"]
-    context.role = next(each for each in Role if each.word == role)
-    if context.role < Role.SERVICE and context.terminal is not None:
-        from agent.console.commands.session import log_in
+    """After a fresh start of the agent a PIN must be given again; at a service port always."""
+    role = context.call("session.who")
+    context.role = next(each for each in Role if each.word == role["role"])
+    if context.terminal is not None and (context.role < Role.SERVICE or (context.serial and not role["name"])):
+        _log_in_again(context)
 
-        context.say(context._("The agent has restarted; log in again."))
-        log_in(context)
+
+def _log_in_again(context: Context) -> None:
+    from agent.console.commands.session import log_in
+
+    context.say(context._("The agent has restarted; log in again."))
+    log_in(context)
 
 
 def _tell(context: Context, line: str) -> None:
