@@ -15,7 +15,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "hal": (),
     "agent/config": ("hal",),
     "agent/link": ("agent.__version__",),
-    "agent/control": ("hal", "agent.link", "agent.config", "agent.__version__", "agent.notify"),
+    "agent/control": ("hal", "agent.link", "agent.config", "agent.__version__", "agent.notify", "agent.logs"),
     "agent/journal": (),
     "agent/station": (
         "agent.link.messages",

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from agent.logs import configure
+
 log = logging.getLogger("evse-control")
 
 EXIT_CONFIG = 2
@@ -56,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--safe", action="store_true", help="open everything, and end; for when control was killed or hung"
     )
     options = parser.parse_args(arguments)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="evse-control: %(levelname)s: %(message)s")
+    configure("info", "evse-control", "evse-control: %(levelname)s: %(message)s")
 
     from agent.config import ConfigError, load
 
