@@ -10,7 +10,6 @@ from tests.vm import campaign, emulation, image, virtual_charger
 from tests.vm.place_of_build import MissingError
 
 WHAT = ("image", "charger", "arm", "power-cuts", "chain", "cuts", "migration", "controls")
-CONTROLS = ("no-sync", "no-barriers")
 
 
 def main() -> int:
@@ -38,25 +37,24 @@ async def _run(options: argparse.Namespace) -> int:
     if options.what == "arm":
         return await asyncio.to_thread(emulation.main)
     good = True
-    if options.what in ("power-cuts", "chain"):
-        result = await campaign.chain(options.reboots, options.points, options.seed)
+    everything = options.what == "power-cuts"
+    points, seed = options.points, options.seed
+    if options.what == "chain" or everything:
+        result = await campaign.chain(options.reboots, points, seed)
         campaign.note("chain", result)
         verdict = result.verdict
         assert verdict is not None
         good &= not (result.wrong or verdict.lost or verdict.doubled or verdict.wrong or verdict.closed)
-    if options.what in ("power-cuts", "cuts"):
-        result = await campaign.cuts(options.cuts, options.points, options.seed)
-        campaign.note("cuts", result)
-        good &= not result.wrong
-    if options.what in ("power-cuts", "migration"):
-        result = await campaign.migration(options.migrations, options.points, options.seed)
-        campaign.note("migration", result)
-        good &= not result.wrong
-    if options.what in ("power-cuts", "controls"):
-        for name in CONTROLS:
-            result = await campaign.control(name, options.points, options.seed)
-            campaign.note(name, result)
-            if not result.wrong:
+    if options.what == "chain":
+        return 0 if good else 1
+    frozen = await campaign.freeze(seed)
+    if options.what == "cuts" or everything:
+        good &= not (await campaign.cuts(frozen, options.cuts, points, seed)).wrong
+    if options.what == "migration" or everything:
+        good &= not (await campaign.migration(frozen, options.migrations, points, seed)).wrong
+    if options.what == "controls" or everything:
+        for name in campaign.CONTROLS:
+            if not (await campaign.control(frozen, name, points, seed)).wrong:
                 campaign.say(f"{name}: nothing was lost, so the judge is blind")
                 good = False
     return 0 if good else 1

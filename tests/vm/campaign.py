@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import shutil
 import sqlite3
 import sys
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults import upgrades
 from tests.vm import image, slot_trial
-from tests.vm.data_disk import CODE
 from tests.vm.disk_judge import Seen
 from tests.vm.observer import records
 from tests.vm.place_of_build import BUILD
 from tests.vm.power_cuts import Chain, Result, summary
 from tests.vm.site import GuestPlace
 
+OLD, GUEST_OLD = "opt/old", "opt/evse-agent/old"
+DATABASE = Path("/opt/evse-agent/current/agent/journal/database.py")
 SCENARIOS = ("online", "offline", "config", "update")
 REPORT = BUILD.parent / "power-cuts.json"
 
@@ -44,24 +45,33 @@ async def chain(count: int, points: int, seed: int) -> Result:
         return await lives.judge(points, seen)
 
 
-async def cuts(count: int, points: int, seed: int) -> Result:
-    """``count`` lives, each from the same machine frozen while idle and online, each in a world of its own.
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A booted charger, idle, and its disk at that moment. A boot under emulation takes most of a life's time."""
 
-    A boot under emulation takes most of a life's time; a frozen machine goes on within seconds.
-    """
-    total = Result()
-    first = _place("frozen")
-    frozen, disk = first / "memory", first / "at-rest.img"
-    async with GuestPlace(first, image.build(), prepare=[slot_trial.prepare]) as site:
-        lives = Chain(site, random.Random(seed), say)
-        await lives.freeze(frozen, disk)
+    memory: Path
+    disk: Path
+
+
+async def freeze(seed: int) -> Frozen:
+    """Boot once. The disk holds slots, bundles and journals of earlier versions besides the product."""
+    place = _place("frozen")
+    frozen = Frozen(place / "memory", place / "at-rest.img")
+    async with GuestPlace(place, image.build(), prepare=[slot_trial.prepare, _old_journals]) as site:
+        await Chain(site, random.Random(seed), say).freeze(frozen.memory, frozen.disk)
         say(f"booted in {site.machine.boot_s:.0f} s, frozen")
+    return frozen
+
+
+async def cuts(frozen: Frozen, count: int, points: int, seed: int) -> Result:
+    """``count`` lives of the frozen charger, each in a world of its own."""
+    total = Result()
     for number in range(count):
         scenario = SCENARIOS[number % len(SCENARIOS)]
-        async with GuestPlace(_place("life"), image.build(), data=disk) as site:
+        async with GuestPlace(_place("life"), image.build(), data=frozen.disk) as site:
             lives = Chain(site, random.Random(seed + number), say)
             lives.orders.noted.append(slot_trial.first_order())
-            await lives.live_frozen(scenario, frozen)
+            await lives.live_frozen(scenario, frozen.memory)
             heard, hardware = records(site.csms.frames), await site.hardware()
             seen = Seen(heard, hardware, lives.orders, site.configuration, slots=True)
             total = total.plus(await lives.judge(points, seen))
@@ -69,41 +79,43 @@ async def cuts(count: int, points: int, seed: int) -> Result:
     return total
 
 
-async def migration(count: int, points: int, seed: int) -> Result:
+async def migration(frozen: Frozen, count: int, points: int, seed: int) -> Result:
     """Journals of earlier versions with records waiting; the power goes while they are raised and delivered."""
     total = Result()
     for number in range(count):
         fixture = upgrades.fixtures()[number % len(upgrades.fixtures())]
-        rng = random.Random(seed + number)
-        with_journal = [lambda tree, fixture=fixture: upgrades.build(fixture, tree / "state/journal.db")]
-        async with GuestPlace(_place("migration"), image.build(), prepare=with_journal) as site:
-            lives = Chain(site, rng, say)
-            waiting = _waiting(fixture)
-            await lives.live_migration()
-            heard = records(site.csms.frames)
-            seen = Seen(heard, [], lives.orders, site.configuration, waiting)
+        async with GuestPlace(_place("migration"), image.build(), data=frozen.disk) as site:
+            lives = Chain(site, random.Random(seed + number), say)
+            await lives.live_migration(frozen.memory, f"/{GUEST_OLD}/{fixture.stem}.db")
+            seen = Seen(records(site.csms.frames), [], lives.orders, site.configuration, _waiting(fixture))
             total = total.plus(await lives.judge(points, seen))
+            note("migration", total)
     return total
 
 
-async def control(name: str, points: int, seed: int) -> Result:
+CONTROLS = {
+    "no-sync": f"sed -i 's/synchronous = FULL/synchronous = OFF/' {DATABASE} && grep -q 'synchronous = OFF' {DATABASE}"
+    f" && rm -f {DATABASE.parent}/__pycache__/database.* && sync && systemctl restart evse-agent",
+    "no-barriers": "mount -o remount,barrier=0 /data",
+}
+"""Each takes one protection away, in the guest: SQLite does not wait for the disk; the file system never flushes it."""
+
+
+async def control(frozen: Frozen, name: str, points: int, seed: int) -> Result:
     """One life with a protection taken away. Must lose."""
-    unsafe = "mount -o remount,barrier=0 /data" if name == "no-barriers" else ""
-    prepare = [_unsynced] if name == "no-sync" else []
-    async with GuestPlace(_place(name), image.build(), prepare=prepare) as site:
-        lives = Chain(site, random.Random(seed), say, unsafe)
-        await lives.live("online")
-        return await lives.judge(points)
+    async with GuestPlace(_place(name), image.build(), data=frozen.disk) as site:
+        lives = Chain(site, random.Random(seed), say, CONTROLS[name])
+        await lives.live_frozen("online", frozen.memory)
+        result = await lives.judge(points)
+    note(name, result)
+    return result
 
 
-def _unsynced(tree: Path) -> None:
-    """SQLite is told not to wait for the disk."""
-    path = tree / CODE / "agent/journal/database.py"
-    text, count = re.subn("PRAGMA synchronous = FULL", "PRAGMA synchronous = OFF", path.read_text())
-    if count != 1:
-        raise RuntimeError("the journal's pragma is not where this control expects it")
-    path.write_text(text)
-    shutil.rmtree(path.parent / "__pycache__")
+def _old_journals(tree: Path) -> None:
+    place = tree / OLD
+    place.mkdir()
+    for fixture in upgrades.fixtures():
+        upgrades.build(fixture, place / f"{fixture.stem}.db")
 
 
 def _waiting(fixture: Path) -> frozenset[str]:

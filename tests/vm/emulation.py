@@ -1,8 +1,9 @@
 """Unit tests on the processors that chargers have, by user-mode emulation: arm64 and armhf.
 
 Debian's Python of that architecture runs from an unpacked root (nothing is installed, no binfmt). Pure-Python packages
-are this checkout's own; what is compiled comes from Debian's packages of that architecture (PyYAML, cryptography), so
-no wheel has to exist. Tests that start processes are left out: an emulated process cannot start another without binfmt.
+are this checkout's own; what the product needs compiled comes from Debian's packages of that architecture (PyYAML,
+cryptography), so no wheel of those has to exist. Tests that start processes are left out: an emulated process cannot
+start another without binfmt.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from tests.vm.place_of_build import BUILD, ROOT, MissingError
 
 PACKAGES = ("python3", "python3-yaml", "python3-cryptography")
 PURE = (
-    *("pytest", "pluggy", "iniconfig", "packaging", "pytest-timeout", "hypothesis", "sortedcontainers", "attrs"),
+    *("pytest", "pluggy", "iniconfig", "packaging", "pytest-timeout", "sortedcontainers", "attrs"),
     *("ocpp", "jsonschema", "referencing", "jsonschema-specifications", "typing_extensions", "websockets"),
     *("pyserial", "python-can", "wrapt", "gpiozero", "colorzero", "Pygments"),
 )
 """Taken from the environment that runs this, without their compiled parts (all of these work without)."""
+COMPILED = ("hypothesis",)
+"""Test tools that need their compiled part: wheels of that processor, in the versions of ``constraints.txt``."""
 SUBSET = (
     "tests/link/test_link_codec.py",
     "tests/clock",
@@ -71,6 +74,21 @@ def root_of(processor: Processor) -> Path:
     return target
 
 
+def compiled_packages(processor: Processor) -> Path:
+    """Wheels of that processor, unpacked."""
+    constraints = ROOT / "constraints.txt"
+    target = BUILD / f"{processor.debian}-compiled"
+    if not target.exists():
+        fresh = target.with_name(target.name + ".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        platforms = [f"--platform=manylinux_2_{minor}_{processor.machine}" for minor in (36, 28, 17)]
+        only = ["--implementation=cp", "--python-version=3.11", "--only-binary=:all:", f"--constraint={constraints}"]
+        run(*pip, "--target", fresh, *platforms, *only, *COMPILED)
+        fresh.rename(target)
+    return target
+
+
 def pure_packages() -> Path:
     """This environment's packages without compiled modules, in a folder of their own."""
     target = BUILD / "pure"
@@ -99,7 +117,7 @@ def examine(processor: Processor, subset: tuple[str, ...]) -> str:
     python = next((root / "usr/bin").glob("python3.*[0-9]"))
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(pure_packages()), str(ROOT))),
+        "PYTHONPATH": os.pathsep.join(map(str, (compiled_packages(processor), pure_packages(), ROOT))),
         "PYTHONDONTWRITEBYTECODE": "1",
         "HYPOTHESIS_STORAGE_DIRECTORY": str(BUILD / "hypothesis"),
     }

@@ -14,7 +14,7 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ SETTING = ("HeartbeatInterval", "OCPPCommCtrlr.HeartbeatInterval")
 PROFILE = 7
 INSTALL = "import sys; sys.path[:0] = ['/opt/evse-agent/current']; from tests.vm.slot_trial import main; main()"
 
+OLD_JOURNAL = "cd /var/lib/evse-agent && rm -f journal.db* && cp {} journal.db && sync"
 WAKE = """
 import fcntl, sys, time
 time.clock_settime(time.CLOCK_REALTIME, float(sys.argv[1]))
@@ -57,7 +58,8 @@ class Life:
     log: Path
     watch: LogWatch
     boot_s: float = 0.0
-    charging_again: bool = False
+    begins: int = 0
+    """Crash points lie behind this length of the log."""
 
 
 @dataclass(slots=True)
@@ -149,22 +151,27 @@ class Chain:
         await asyncio.to_thread(_cut_disk, life, self._base)
         self._say(f"life {number} ({scenario}): booted in {life.boot_s:.0f} s, cut at {cut_s:.1f}")
 
-    async def live_migration(self) -> None:
-        """A first life that is cut soon after the agent came up, with the journal of an earlier version."""
-        disk, log = self.place.directory / "disk.img", self.place.directory / "life0.wlog"
-        copy_sparse(self._base, disk)
-        self.place.machine = self.place.new_machine(disk, log)
-        async with LogWatch(log) as watch:
-            life = Life("migration", self._base, log, watch)
-            self.lives.append(life)
-            await self.place.machine.start()
-            life.boot_s = self.place.machine.boot_s
-            await self.place.until_shown(lambda _: True, "the agent comes up")
+    async def live_migration(self, frozen: Path, journal: str) -> None:
+        """The agent starts on a journal of an earlier version (a file of the guest), and the power goes soon after."""
+        async with self._woken("migration", frozen) as life:
+            life.begins = life.watch.steps[-1][1]
+            await self.place.machine.check("systemctl", "stop", "evse-agent.service", timeout_s=120)
+            await self.place.machine.check("sh", "-c", OLD_JOURNAL.format(journal))
+            life.watch.look()
+            life.begins = life.watch.steps[-1][1]
+            await self.place.machine.check("systemctl", "start", "evse-agent.service", timeout_s=120)
+            before = self._heard()
+            await self.place.until(self._hears_more(before), "a waiting record is told")
             await asyncio.sleep(self._rng.uniform(0.0, LONGEST_S))
-            await self.place.cut_power()
-            watch.look()
-        self.result.cuts += 1
-        self.result.boots_s.append(life.boot_s)
+
+    def _heard(self) -> int:
+        return len(records(self.place.csms.frames))
+
+    def _hears_more(self, before: int) -> Callable[[], Awaitable[bool]]:
+        async def more() -> bool:
+            return self._heard() > before
+
+        return more
 
     async def _charge(self, life: Life, scenario: str) -> None:
         """Take up what the last life left, then have both outlets charging."""
@@ -184,7 +191,6 @@ class Chain:
                 first = await place.begin(evse, CARDS[evse], online=scenario != "offline")
                 self._open[evse] = Charging(evse, first)
         if life is not self.lives[0]:
-            life.charging_again = True
             self.result.charging_again += 1
 
     async def _take_up(self) -> None:
@@ -294,8 +300,9 @@ class Chain:
         await place.machine.freeze(memory)
         copy_sparse(running, disk)
 
-    async def live_frozen(self, scenario: str, frozen: Path) -> None:
-        """One life that goes on from a machine frozen while idle; the world around it is a new one."""
+    @contextlib.asynccontextmanager
+    async def _woken(self, scenario: str, frozen: Path) -> AsyncIterator[Life]:
+        """A machine that goes on from where it was frozen, in a new world; its power is cut at the end of the block."""
         place, log = self.place, self.place.directory / "life.wlog"
         disk = place.directory / "disk.img"
         copy_sparse(self._base, disk)
@@ -306,21 +313,28 @@ class Chain:
             await place.machine.start(frozen)
             # Another time of day and other random numbers than at its last waking.
             await place.machine.check("python3", "-c", WAKE, str(time.time()), random.randbytes(64).hex())
+            if self._unsafe:
+                await place.machine.check("sh", "-c", self._unsafe, timeout_s=180)
             await place.wait_online()
+            yield life
+            await place.cut_power()
+            watch.look()
+        self.result.cuts += 1
+
+    async def live_frozen(self, scenario: str, frozen: Path) -> None:
+        """Both outlets charge, something goes on, and the power goes."""
+        async with self._woken(scenario, frozen):
             if scenario == "offline":
                 # Both cards become known, then the network goes.
                 await self._begin_both(online=True)
                 for evse in CARDS:
                     await self._end(evse)
-                await place.cut_uplink()
+                await self.place.cut_uplink()
             await self._begin_both(online=scenario != "offline")
             busy = asyncio.create_task(self._until_cut(self._work(scenario)))
             await asyncio.sleep(self._rng.uniform(0.3, LONGEST_S))
-            await place.cut_power()
-            watch.look()
             busy.cancel()
             await asyncio.gather(busy, return_exceptions=True)
-        self.result.cuts += 1
 
     async def _begin_both(self, online: bool) -> None:
         for evse in CARDS:
@@ -366,7 +380,7 @@ class Chain:
         working, copy = scratch.with_suffix(".img"), scratch.with_suffix(".crash.img")
         copy_sparse(life.before, working)
         replay = Replay(log, working)
-        chosen = moments(log, points, self._rng)
+        chosen = moments(log, points, self._rng, log.index_at(life.begins))
         for count, tail in chosen:
             size = log.entries[count - 1].end
             self.result.doubtful += replay.crash(count, copy, tail, self._rng) > 0
@@ -380,10 +394,10 @@ class Chain:
         copy.unlink()
 
 
-def moments(log: WriteLog, points: int, rng: random.Random) -> list[tuple[int, Tail]]:
+def moments(log: WriteLog, points: int, rng: random.Random, first: int = 0) -> list[tuple[int, Tail]]:
     """Crash points in order: the end in all three forms, else any entry of the log in any form."""
     last = len(log.entries)
-    some = sorted(rng.sample(range(1, last + 1), min(max(points - len(Tail), 0), last)))
+    some = sorted(rng.sample(range(first + 1, last + 1), min(max(points - len(Tail), 0), last - first)))
     return [(count, rng.choice(list(Tail))) for count in some] + [(last, tail) for tail in Tail]
 
 

@@ -12,7 +12,7 @@ from agent.journal.events import Stamp, StartTrigger, StopReason, TransactionEnd
 from agent.journal.journal import Journal
 from simulators.csms.frames import Direction, Frame
 from tests.faults.oracle import Hardware
-from tests.vm.disk_judge import Finding, Seen, judge_files, token
+from tests.vm.disk_judge import Finding, Seen, clock_behind_s, judge_files, token
 from tests.vm.observer import LogWatch, Order, Orders, Record, records
 
 STAMP = Stamp("boot", 10.0, 1000.0, True)
@@ -69,7 +69,7 @@ def test_what_was_answered_may_have_left_the_line(tmp_path: Path) -> None:
     ("seen", "says"),
     [
         (Seen([_start("another")], [], Orders()), "never answered"),
-        (Seen([_stop("another", heard_s=1e9)], [], Orders()), "is not in the line"),
+        (Seen([_start("x"), _stop("another", heard_s=1e9)], [], Orders()), "is not in the line"),
         (Seen([], [Hardware(2, ((1001.0, math.inf),), ((1000.0, 50.0),))], Orders()), "no transaction"),
         (Seen([], [Hardware(1, ((1001.0, math.inf),), ((1000.0, 13000.0),))], Orders()), "no transaction"),
         (Seen([], [], Orders([Order("setting", "Interval", "6", 1.0, 2.0)])), "allowed were ['6']"),
@@ -143,3 +143,12 @@ def test_records_are_told_once_with_their_first_answer() -> None:
     first, last = records(frames)
     assert (first.message_id, first.heard_s - first.told_s, first.answered_s - first.heard_s) == ("m1", 60.0, 2.0)
     assert (last.action, last.answered_s) == ("StopTransaction", math.inf)
+
+
+def test_a_clock_that_is_behind_makes_no_record_missing(tmp_path: Path) -> None:
+    _journal(tmp_path, delivered=1)
+    late = Record("later", "MeterValues", {}, 1000.0, 1100.0, math.inf)
+    prompt = Record("gone", "MeterValues", {}, 1000.0, 1080.0, 1081.0)
+    assert clock_behind_s([late, prompt]) == 80.0
+    assert _wrong(tmp_path, Seen([late, prompt], [], Orders()), seen_s=1085.0) == []
+    assert "is not in the line" in _wrong(tmp_path, Seen([late, prompt], [], Orders()), seen_s=1095.0)[0]
