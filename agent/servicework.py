@@ -15,6 +15,7 @@ from agent.journal.journal import Journal
 from agent.local import configuration, ledger, network, settings, system, uplink
 from agent.local.methods import Caller, Method
 from agent.local.topics import Polled, Published
+from agent.metricswork import methods as metrics_methods
 from agent.networkwork import NetworkWork
 from agent.ocpp.tunnel import Tunnel
 from agent.ocpp.v16.configuration import key_table
@@ -114,6 +115,7 @@ class Service:
                 lambda: list(key_table().values()), lambda key: key.shown(rooms.settings), agent.set_setting, audit
             ),
             **system.methods(self._system, audit),
+            **metrics_methods(lambda: rooms.files.metrics.text()),
         }
 
     def topics(self) -> dict[str, Polled | Published]:
