@@ -21,6 +21,7 @@ from agent.logs import configure
 
 log = logging.getLogger("evse-control")
 
+EXIT_FAILED = 1
 EXIT_CONFIG = 2
 EXIT_RESTART = 75
 """Asks the service manager for a fresh start (EX_TEMPFAIL)."""
@@ -126,7 +127,7 @@ def _run(config: object, safe_state: SafeState) -> int:
             state.device.start(time.monotonic())
     except DeviceError as error:
         safe_state(str(error))
-        return EXIT_CONFIG
+        return EXIT_FAILED  # the device may come yet: the service manager tries again
 
     from agent.control.link_server import LinkServer
     from agent.control.loop import Loop
