@@ -222,6 +222,7 @@ class Evse:
     connector: ConnectorType = option(ConnectorType.SOCKET, help="socket or cable")
     max_current_a: float = option(32.0, help="rating of outlet and wiring, per phase", unit="A", ge=6, le=80)
     phases: int = option(3, help="phases wired to this outlet", choices=(1, 3))
+    switches_phases: bool = option(False, help="its contactor can close on one phase instead of all")
     has_lock: bool = option(True, help="the socket has a motor lock (ignored for a fixed cable)")
     simplified_pilot_limit_a: float = option(
         0.0,

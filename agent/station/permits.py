@@ -149,16 +149,23 @@ class Permits:
         current_a = self._now_a(evse)
         if current_a < MINIMUM_A:
             return  # nothing is offered yet; it comes when others have made room
-        same = last is not None and last.current_a == current_a and last.transaction == session.transaction
+        phases = self._phases(evse)
+        kept = (current_a, phases, session.transaction)
+        same = last is not None and (last.current_a, last.phases, last.transaction) == kept
         if same and site.now - evse.permit_at < self._renewal_s:
             return
         # Rises over restarts too, so that an observation never names an old permit as the one in force.
         self._serial = max(self._serial + 1, int(site.now * 1000))
-        phases = min(evse.config.phases, site.config.installation.phases)
         permit = Permit(evse.id, self._serial, current_a, phases, site.config.control.lease_s, session.transaction)
         evse.permit, evse.permit_at, evse.withdrawn = permit, site.now, False
         self._drawing[evse.id].granted(current_a)
         site.send(permit)
+
+    def _phases(self, evse: Evse) -> int:
+        """Return the phases to charge on: all there are, or one where a profile wants it and the outlet can."""
+        wiring = self._charging.wiring(evse)
+        level = self._charging.limit(evse) if wiring.switchable else None
+        return wiring.phases if level is None else min(level.phases, wiring.phases)
 
     def _now_a(self, evse: Evse) -> float:
         """Return how much of its share an EVSE can have at once: all, unless others still draw what it is to get."""

@@ -118,6 +118,13 @@ def _declare() -> Iterable[Setting]:
         0,
         1000,
     )
+    yield Setting(
+        "SmartChargingCtrlr.Phases3to1",
+        Kind.BOOLEAN,
+        False,
+        "an outlet can go from three phases to one",
+        writable=False,
+    )
     yield Setting("ElectricalFeed.PhaseRotation", Kind.STRING, "", "per connector, as '0.RST,1.RST'")
     yield Setting("AlignedDataCtrlr.Interval", Kind.INTEGER, 0, "clock-aligned values; 0 for none", "s", 0, 86_400)
     yield Setting(

@@ -201,9 +201,9 @@ class SmartCharging:
         return Wiring(feed.phases, feed.nominal_voltage_v)
 
     def wiring(self, evse: Evse) -> Wiring:
-        """Return what an outlet has. No driver there is can switch between one phase and three."""
+        """Return what an outlet has."""
         feed = self._site.config.installation
-        return Wiring(min(evse.config.phases, feed.phases), feed.nominal_voltage_v)
+        return Wiring(min(evse.config.phases, feed.phases), feed.nominal_voltage_v, evse.config.switches_phases)
 
     # ---- composite schedules ----------------------------------------------------------------------------------------
 

@@ -95,6 +95,7 @@ class Station:
         local_list: ListStore | None = None,
     ) -> None:
         evses = {evse.id: Evse(evse.id, evse) for evse in config.evses}
+        settings.set("SmartChargingCtrlr.Phases3to1", show(any(evse.switches_phases for evse in config.evses)))
         feed = config.installation
         grid = GridLimit(feed.grid_max_current_a, feed.grid_fallback_current_a) if feed.grid_meter else None
         self._site = Site(config, settings, moment, evses, control_lost_at=moment.monotonic_s, grid=grid)

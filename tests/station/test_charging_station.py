@@ -106,6 +106,25 @@ def test_each_period_comes_in_its_second():
     assert seen == list(periods)
 
 
+@pytest.mark.parametrize(("can", "phases"), [(True, [3, 1, 3]), (False, [3])])
+def test_a_period_on_one_phase_is_charged_on_one_where_the_outlet_can(can, phases):
+    made = world(switches_phases=can)
+    charge(made, 1)
+    one = profile(1, (0, 11_000.0), (100, 3_680.0), (200, 11_000.0), unit=W, kind=Kind.RELATIVE)
+    periods = tuple(replace(each, phases=1 if each.start_s == 100 else 3) for each in one.schedule.periods)
+    assert made.call("set_charging_profile", 1, replace(one, schedule=replace(one.schedule, periods=periods)))
+    seen = []
+    for _ in range(300):
+        made.run(1)
+        permit = made.outlets[1].permit
+        if permit is not None and (not seen or seen[-1][0] != permit.phases):
+            seen.append((permit.phases, permit.current_a))
+    assert [each for each, _ in seen] == phases
+    if can:
+        assert [current_a for _, current_a in seen] == [15.9, 16.0, 15.9]
+    assert made.station._site.settings.boolean("SmartChargingCtrlr.Phases3to1") is can
+
+
 def test_without_a_message_the_timer_alone_changes_the_permit():
     made = world()
     charge(made, 1)

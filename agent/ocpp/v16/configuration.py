@@ -109,6 +109,7 @@ _VIEWS: Mapping[str, str] = {
     "ClockAlignedDataInterval": "AlignedDataCtrlr.Interval",
     "ConnectionTimeOut": "TxCtrlr.EVConnectionTimeOut",
     "ConnectorPhaseRotation": "ElectricalFeed.PhaseRotation",
+    "ConnectorSwitch3to1PhaseSupported": "SmartChargingCtrlr.Phases3to1",
     "CpoName": "SecurityCtrlr.OrganizationName",
     "CustomDisplayCostAndPrice": "TariffCostCtrlr.Enabled",
     "CustomIdleFeeAfterStop": "TariffCostCtrlr.IdleFeeAfterStop",
@@ -181,7 +182,6 @@ def key_table(
         "ChargeProfileMaxStackLevel": str(CAPACITY.stack_level),
         "ChargingScheduleAllowedChargingRateUnit": "Current,Power",
         "ChargingScheduleMaxPeriods": str(CAPACITY.periods),
-        "ConnectorSwitch3to1PhaseSupported": "false",
         "MaxChargingProfilesInstalled": str(CAPACITY.profiles),
         **{f"{name}MaxLength": str(len(MEASURANDS)) for name in _LISTS},
     }
