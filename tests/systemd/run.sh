@@ -1,5 +1,5 @@
 #!/bin/sh
-# make test-systemd: gets a Debian root once (build/charger/root.tar), makes a bundle of this checkout and lives through it.
+# make test-systemd: gets a Debian root once (build/charger/root.tar), makes a bundle of this checkout and installs it.
 # Ends with 0 and one line that says why where no machine can run; SYSTEMD=required makes that a failure.
 set -eu
 python=$1

@@ -66,6 +66,11 @@ def capabilities() -> str:
     return next(line.split()[1] for line in lines if line.startswith("CapEff"))
 
 
+def interfaces() -> str:
+    lines = Path("/proc/self/net/dev").read_text("ascii").splitlines()[2:]
+    return ",".join(sorted(line.split(":")[0].strip() for line in lines))
+
+
 def main() -> None:
     print(
         json.dumps(
@@ -76,7 +81,7 @@ def main() -> None:
                 "write /var/lib": write("/var/lib/probe"),
                 "write the agent's state": write("/var/lib/evse-agent/probe"),
                 "write control's state": write("/var/lib/evse-control/probe"),
-                "write the runtime folder": write("/run/evse-agent/probe"),
+                "write the runtime folder": write(f"/run/evse-agent/probe-{os.getuid()}"),
                 "write the configuration": write("/etc/evse-agent/probe"),
                 "remove control's socket": outcome(lambda: Path("/run/evse-agent/decoy-control").unlink()),
                 "read the configuration": read("/etc/evse-agent/config.yaml"),
@@ -89,7 +94,7 @@ def main() -> None:
                 "CAN socket": sock(AF_CAN, socket.SOCK_RAW),
                 "link to control": connect("/run/evse-agent/control.sock", socket.SOCK_SEQPACKET),
                 "local API": connect("/run/evse-agent/api.sock", socket.SOCK_STREAM),
-                "interfaces": ",".join(sorted(name for _, name in socket.if_nameindex())),
+                "interfaces": interfaces(),
                 "a device of no class": outcome(lambda: os.close(os.open("/dev/net/tun", os.O_RDWR))),
                 "new namespaces": call("unshare", CLONE_NEWUSER | CLONE_NEWNS),
                 "mount": call("mount", b"none", b"/mnt", b"tmpfs", 0, None),
