@@ -39,6 +39,8 @@ class Guards:
         self._off_band = Persistence()
         self._ventilation = Persistence()
         self._no_demand = Persistence()
+        self._sighted_at: float | None = None
+        """Since when the pilot's state is known; None while it is not."""
         self.plugged: bool | None = None
         """By the pilot alone; None while a vehicle cannot be seen."""
 
@@ -110,7 +112,13 @@ class Guards:
         else:
             self.plugged = False if state is PilotState.A else None
         # State F that nobody commanded is as wrong as E; right after a change of the pilot it is only late.
-        odd_f = state is PilotState.F and sequence.pilot is not Pilot.F and now - sequence.pilot_since >= PILOT_FAULT_S
+        # So it is right after the board was heard for the first time, or again: it has just been told to leave F.
+        if state is None:
+            self._sighted_at = None
+        elif self._sighted_at is None:
+            self._sighted_at = now
+        since = max(sequence.pilot_since, now if self._sighted_at is None else self._sighted_at)
+        odd_f = state is PilotState.F and sequence.pilot is not Pilot.F and now - since >= PILOT_FAULT_S
         # At −12 V a vehicle without a diode reads outside every band: that is the diode's fault, not the pilot's.
         off_band = state is PilotState.E or (state is PilotState.INVALID and sequence.pilot is not Pilot.F)
         if self._off_band.held(off_band or odd_f, now, 0.0 if odd_f else PILOT_FAULT_S) and state is not None:

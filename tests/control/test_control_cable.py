@@ -1,4 +1,4 @@
-"""The coding of a plug-in cable, as it is told, not told, and told by nobody."""
+"""What a board tells of cable and pilot, and what it means that it does not tell."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import pytest
 
 from agent.control.board_watch import BoardWatch
 from agent.control.cable import CableWatch
+from agent.control.guards import Guards
 from agent.control.inputs import EvseInputs
+from agent.control.sequence import Pilot, Sequence
 from agent.control.settings import EvseSettings
-from agent.control.timing import CABLE_FAULT_S, CABLE_MISSING_S
+from agent.control.timing import CABLE_FAULT_S, CABLE_MISSING_S, PILOT_FAULT_S
 from agent.link.messages import FaultCode
 from hal.ports import PortKind
-from hal.values import BoardReading, Cable, ProximityReading
+from hal.values import BoardReading, Cable, PilotReading, PilotState, ProximityReading
 
 PORTS = frozenset({PortKind.PROXIMITY_PILOT, PortKind.BOARD})
 SOCKET = EvseSettings(1, 32.0, 3, socket=True, has_lock=True, ports=PORTS)
@@ -65,3 +67,21 @@ def test_a_silence_is_told_for_what_it_is() -> None:
     never = BoardWatch(SOCKET)
     assert FaultCode.BOARD_LOST not in never.update(EvseInputs(), 100.0)
     assert never.update(EvseInputs(), 105.0)[FaultCode.BOARD_LOST].detail == "nothing heard from the board for 5 s"
+
+
+def test_a_board_first_heard_at_f_has_a_moment_to_leave_it() -> None:
+    """It shows F until it has been commanded, which it was not before it was heard."""
+    guards, sequence = Guards(SOCKET, 0.0), Sequence(0.0)
+    sequence.pilot = Pilot.X1
+
+    def look(now: float, heard: bool) -> bool:
+        inputs = EvseInputs()
+        if heard:
+            inputs = EvseInputs(pilot=PilotReading(now, PilotState.F), board=BoardReading(now))
+        return FaultCode.PILOT in guards.update(inputs, sequence, 0.0, 0.0, now)
+
+    for silent, heard in ((1.0, 5.0), (20.0, 30.0)):
+        look(silent, heard=False)
+        told = [look(heard + step / 10, heard=True) for step in range(20)]
+        assert told[0] is False
+        assert told.index(True) * 0.1 == pytest.approx(PILOT_FAULT_S, abs=0.11)
