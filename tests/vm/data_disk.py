@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.vm.image import _digest, _fresh, make_file_system, run
+from tests.vm.image import digest, fresh_folder, make_file_system, run
 from tests.vm.place_of_build import BUILD, ROOT
 
 MEGABYTES = 192
@@ -24,9 +24,9 @@ TREE = ("etc", "state", "opt", "log")
 def libraries() -> Path:
     """The wheels' contents for the guest's Python (3.11, amd64), installed once into a folder."""
     constraints = ROOT / "constraints.txt"
-    target = BUILD / f"libraries-{_digest(constraints.read_text(), ' '.join(RUNTIME))}"
+    target = BUILD / f"libraries-{digest(constraints.read_text(), ' '.join(RUNTIME))}"
     if not target.exists():
-        fresh = _fresh(target)
+        fresh = fresh_folder(target)
         platforms = [f"--platform=manylinux{tag}_x86_64" for tag in ("_2_34", "_2_28", "_2_17", "2014")]
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
         only = ["--implementation=cp", "--python-version=3.11", "--only-binary=:all:", f"--constraint={constraints}"]
@@ -38,7 +38,7 @@ def libraries() -> Path:
 
 def make(directory: Path, configuration: str, prepare: Sequence[Prepare] = ()) -> Path:
     """A fresh data disk in ``directory``. Each of ``prepare`` may change its tree before it becomes an image."""
-    tree = _fresh(directory / "data")
+    tree = fresh_folder(directory / "data")
     for name in TREE:
         (tree / name).mkdir()
     code = tree / CODE

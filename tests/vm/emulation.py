@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.vm.image import MIRROR, SUITE, run
+from tests.vm.image import MIRROR, SUITE, digest, run
 from tests.vm.place_of_build import BUILD, ROOT, MissingError
 
 PACKAGES = ("python3", "python3-yaml", "python3-cryptography")
@@ -26,8 +26,8 @@ PURE = (
     *("pyserial", "python-can", "wrapt", "gpiozero", "colorzero", "Pygments"),
 )
 """Taken from the environment that runs this, without their compiled parts (all of these work without)."""
-COMPILED = ("hypothesis",)
-"""Test tools that need their compiled part: wheels of that processor, in the versions of ``constraints.txt``."""
+COMPILED = ("hypothesis", "rpds-py")
+"""These need their compiled part: wheels of that processor, in the versions of ``constraints.txt``."""
 SUBSET = (
     "tests/link/test_link_codec.py",
     "tests/clock",
@@ -77,7 +77,7 @@ def root_of(processor: Processor) -> Path:
 def compiled_packages(processor: Processor) -> Path:
     """Wheels of that processor, unpacked."""
     constraints = ROOT / "constraints.txt"
-    target = BUILD / f"{processor.debian}-compiled"
+    target = BUILD / f"{processor.debian}-compiled-{digest(constraints.read_text(), *COMPILED)}"
     if not target.exists():
         fresh = target.with_name(target.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)

@@ -112,7 +112,7 @@ def _kernel(release: str) -> Path:
     """The kernel package and what modules are compiled with, unpacked."""
     place = BUILD / f"kernel-{release}"
     if not place.exists():
-        fresh = _fresh(place)
+        fresh = fresh_folder(place)
         short = ".".join(release.split(".")[:2])
         for package in (
             f"linux-image-{release}",
@@ -131,7 +131,7 @@ def _gpio_sim(release: str, kernel: Path) -> None:
     if target.exists():
         return
     short = ".".join(release.split(".")[:2])
-    source = _fresh(BUILD / "gpio-sim")
+    source = fresh_folder(BUILD / "gpio-sim")
     run("dpkg-deb", "-x", _downloaded(f"linux-source-{short}"), source)
     names = [f"linux-source-{short}/{name}" for name in _GPIO_SIM]
     run("tar", "xf", source / f"usr/src/linux-source-{short}.tar.xz", "--strip-components=1", *names, cwd=source)
@@ -206,9 +206,9 @@ exec /bin/busybox switch_root /root /sbin/init
 
 
 def _initrd(release: str, kernel: Path) -> Path:
-    target = BUILD / f"initrd-{release}-{_digest(_INIT)}.img"
+    target = BUILD / f"initrd-{release}-{digest(_INIT)}.img"
     if not target.exists():
-        place = _fresh(BUILD / "initrd")
+        place = fresh_folder(BUILD / "initrd")
         (place / "bin").mkdir()
         (place / "modules").mkdir()
         shutil.copy(shutil.which("busybox") or "/bin/busybox", place / "bin/busybox")
@@ -228,7 +228,7 @@ def _initrd(release: str, kernel: Path) -> Path:
 
 
 def _root_tar() -> Path:
-    target = BUILD / f"root-{SUITE}-{_digest(' '.join(PACKAGES))}.tar"
+    target = BUILD / f"root-{SUITE}-{digest(' '.join(PACKAGES))}.tar"
     if not target.exists():
         partial = target.with_suffix(".partial.tar")
         excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale", "info")]
@@ -241,10 +241,10 @@ def _root_tar() -> Path:
 def _root(release: str, kernel: Path, tar: Path) -> Path:
     """The root file system as an ext4 image. What a charger keeps is on a second disk (``data_disk``)."""
     overlay = GUEST_FILES / "root"
-    stamp = _digest(tar.name, release, *(f"{p.name}{p.read_text()}" for p in sorted(overlay.rglob("*")) if p.is_file()))
+    stamp = digest(tar.name, release, *(f"{p.name}{p.read_text()}" for p in sorted(overlay.rglob("*")) if p.is_file()))
     target = BUILD / f"root-{stamp}.img"
     if not target.exists():
-        place = _fresh(BUILD / "root")
+        place = fresh_folder(BUILD / "root")
         run("tar", "xf", tar, "-C", place)
         files = _module_files(release, kernel, (*GUEST_MODULES, "gpio-sim"))
         for file in [*files, *(kernel / "lib/modules" / release).glob("modules.*")]:
@@ -293,7 +293,7 @@ def make_file_system(tree: Path, target: Path, megabytes: int) -> None:
     partial.rename(target)
 
 
-def _fresh(place: Path) -> Path:
+def fresh_folder(place: Path) -> Path:
     fresh = place.with_name(place.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -306,5 +306,5 @@ def _write(target: Path, data: bytes) -> None:
     partial.replace(target)
 
 
-def _digest(*texts: str) -> str:
+def digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]

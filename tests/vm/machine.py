@@ -25,8 +25,9 @@ UPLINK = "10.0.2.100:8765"
 """Where the guest finds the operator's network."""
 BOOT_TIMEOUT_S = 240.0
 ASK_TIMEOUT_S = 60.0
-ISA_LINES = 3
-"""ttyS1 to ttyS3; further lines are PCI, ttyS4 and on. ttyS0 is the console."""
+FIRST_PCI_LINE = 4
+"""The first serial line is ISA, ttyS1; further ones are PCI, ttyS4 and on. ttyS0 is the console. Two ISA lines would
+share an edge-triggered interrupt, and lose one when a frozen machine goes on."""
 PR_SET_PDEATHSIG = 1
 
 _APPEND = (
@@ -47,6 +48,11 @@ class Setup:
     write_log: Path | None = None
     hardware: bool = False
     memory_mb: int = 512
+
+
+def line_name(number: int) -> str:
+    """What the guest calls the line of that number, from 0."""
+    return f"/dev/ttyS{FIRST_PCI_LINE - 1 + number if number else 1}"
 
 
 class GuestError(Exception):
@@ -232,7 +238,7 @@ class Machine:
         command += ["-chardev", "file,id=con,path=console.log", "-serial", "chardev:con"]
         for number, line in enumerate(setup.lines):
             command += ["-chardev", f"serial,id=line{number},path={line}"]
-            device = "isa-serial" if number < ISA_LINES else "pci-serial"
+            device = "pci-serial" if number else "isa-serial"
             command += ["-device", f"{device},chardev=line{number}"]
         command += ["-device", "virtio-serial-pci", "-chardev", "socket,id=ctl,path=c.sock,server=on,wait=off"]
         command += ["-device", "virtserialport,chardev=ctl,name=control", "-device", "virtio-rng-pci"]

@@ -23,7 +23,7 @@ from tests.faults.oracle import Hardware, lab_hardware
 from tests.faults.place import SETTINGS, FullPlace
 from tests.vm import data_disk
 from tests.vm.image import Image
-from tests.vm.machine import UPLINK, GuestError, Machine, Setup
+from tests.vm.machine import UPLINK, GuestError, Machine, Setup, line_name
 
 API = "/run/evse-agent/api.sock"
 SHOWN_FOR_S = 0.3
@@ -41,8 +41,8 @@ class GuestProcess:
 class GuestPlace(FullPlace):
     """Two outlets on the lab; agent and control in the machine.
 
-    The lab's devices are ttyS1 and on, in the order of its configuration. ``prepare`` alters the first data disk;
-    ``data`` is one that exists.
+    The lab's devices are ttyS1, ttyS4, ttyS5 and on (``line_name``), the meters first. ``prepare``
+    alters the first data disk; ``data`` is one that exists.
     """
 
     kind = "guest"
@@ -125,7 +125,7 @@ class GuestPlace(FullPlace):
         # The meters' line is ttyS1.
         for device in sorted(data["devices"].values(), key=lambda device: device["driver"] != "modbus-meter"):
             line = Path(device["port"])
-            device["port"] = f"/dev/ttyS{len(self.lines) + 1}"
+            device["port"] = line_name(len(self.lines))
             self.lines.append(line.resolve())
         data["paths"] = {"state_dir": "/var/lib/evse-agent", "runtime_dir": "/run/evse-agent"}
         return yaml.safe_dump(data, sort_keys=False)
