@@ -23,7 +23,7 @@ PACKAGES = ("python3", "python3-yaml", "python3-cryptography")
 PURE = (
     *("pytest", "pluggy", "iniconfig", "packaging", "pytest-timeout", "sortedcontainers", "attrs"),
     *("ocpp", "jsonschema", "referencing", "jsonschema-specifications", "typing_extensions", "websockets"),
-    *("pyserial", "python-can", "wrapt", "gpiozero", "colorzero", "Pygments"),
+    *("pyserial", "python-can", "pymodbus", "wrapt", "gpiozero", "colorzero", "Pygments"),
 )
 """Taken from the environment that runs this, without their compiled parts (all of these work without)."""
 COMPILED = ("hypothesis", "rpds-py")

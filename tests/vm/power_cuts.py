@@ -316,6 +316,8 @@ class Chain:
             if self._unsafe:
                 await place.machine.check("sh", "-c", self._unsafe, timeout_s=180)
             await place.wait_online()
+            # The boards of the new world begin anew, and a vehicle that comes meanwhile would have to come again.
+            await place.until_shown(lambda status: not any(evse["faults"] for evse in status["evses"]), "no faults")
             yield life
             await place.cut_power()
             watch.look()
