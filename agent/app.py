@@ -18,20 +18,20 @@ from typing import Any, TypeVar
 from agent import __version__, config
 from agent.bookkeeper import Bookkeeper
 from agent.clock import Clock
-from agent.filework import FileWork
 from agent.hard_reset import restart_machine
+from agent.joints.files import FileWork
+from agent.joints.local_api import LocalWork
+from agent.joints.service import Rooms
 from agent.journal.journal import Journal, JournalError
 from agent.link.client import ControlLink
 from agent.link.messages import ToAgent, ToControl, Welcome
 from agent.local.status import StatusDocument
-from agent.localwork import LocalWork
 from agent.notify import notify, watchdog_period_s
 from agent.ocpp.ports import DataTransfer, TransferAnswer, UplinkReport, UplinkState
 from agent.ocpp.tunnel import Tunnel
 from agent.ocpp.v16.configuration import initial_settings
 from agent.security.events import SecurityEvent
 from agent.security.security import Security
-from agent.servicework import Rooms
 from agent.slots.here import may_carry_back
 from agent.station.books import Books
 from agent.station.charging.plan import Composite

@@ -128,19 +128,19 @@ def _add_meter(meter: argparse.ArgumentParser) -> None:
 
 
 def _meter_probe(options: argparse.Namespace) -> int:
-    from agent import meter_tool
+    from agent.tools import meter_tool
 
     return meter_tool.run_probe(options)
 
 
 def _meter_read(options: argparse.Namespace) -> int:
-    from agent import meter_read
+    from agent.tools import meter_read
 
     return meter_read.run_read(options)
 
 
 def _can_map(options: argparse.Namespace) -> int:
-    from agent import can_map
+    from agent.tools import can_map
 
     return EXIT_OK if can_map.run(options.mapping, options.out) else EXIT_USAGE
 
@@ -263,13 +263,13 @@ def _transactions(options: argparse.Namespace) -> int:
 
 
 def _test_driver(options: argparse.Namespace) -> int:
-    from agent import driver_test
+    from agent.tools import driver_test
 
     return driver_test.run(options.config, options.device, options.json, options.with_contactor, sys.stdout, sys.stdin)
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from agent import doctor
+    from agent.tools import doctor
 
     text, status = doctor.run(Path(options.config), options.json)
     print(text)

@@ -48,7 +48,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "agent.config",
         "agent.__version__",
     ),
-    "agent/console": ("agent.local.client", "agent.local.roles", "agent.local.screen", "agent.config", "agent.__version__"),
+    "agent/console": (
+        "agent.local.client",
+        "agent.local.roles",
+        "agent.local.screen",
+        "agent.config",
+        "agent.__version__",
+    ),
     # simulators/charger.py runs the product's processes and asks them over their own local API.
     "simulators": ("hal.drivers", "hal.gpio", "hal.values", "agent.config", "agent.local.client"),
 }

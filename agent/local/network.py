@@ -47,7 +47,7 @@ class TimeChange(TypedDict):
 
 
 class Look(Protocol):
-    """Who looks (``agent.networkwork.NetworkWork``)."""
+    """Who looks (``agent.joints.network.NetworkWork``)."""
 
     def check(self) -> Awaitable[list[NetworkFinding]]: ...
     def ping(self, host: str, port: int, count: int) -> Awaitable[list[NetworkFinding]]: ...

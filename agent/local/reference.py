@@ -1,6 +1,6 @@
 """``docs/local-api.md``, written from the methods themselves: names, roles, parameters, results, topics.
 
-``python -m agent.localwork`` prints it. A test compares it with what is in ``docs``.
+``python -m agent.joints.local_api`` prints it. A test compares it with what is in ``docs``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from agent.local.topics import Polled, Published
 
 HEAD = """# The local API
 
-Written from the code by `python -m agent.localwork`; do not edit.
+Written from the code by `python -m agent.joints.local_api`; do not edit.
 
 The agent listens on a unix socket, `/run/evse-agent/api.sock` (`paths.runtime_dir`). Each line is one JSON-RPC 2.0
 request, answer or notification, at most 64 KiB from the client. Console and command line use this and nothing else.

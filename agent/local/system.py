@@ -38,7 +38,7 @@ class UpdateDocument(TypedDict):
 
 
 class System(Protocol):
-    """Who does it (``agent.systemwork.SystemWork``). Refusals are RpcErrors."""
+    """Who does it (``agent.joints.system.SystemWork``). Refusals are RpcErrors."""
 
     def log(self, unit: str, lines: int, since_utc_s: float | None) -> Awaitable[list[str]]: ...
     def make_bundle(self) -> Awaitable[BundleDocument]: ...

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import cli, meter_probe
-from agent.meter_probe import Answer, Found, Match, Step
-from agent.meter_tool import line_formats, report, search, whole_numbers
+from agent import cli
+from agent.tools import meter_probe
+from agent.tools.meter_probe import Answer, Found, Match, Step
+from agent.tools.meter_tool import line_formats, report, search, whole_numbers
 from hal.drivers.modbus_rtu import ReadAnswer, ReadRequest, find_answer
 from hal.drivers.serial_line import SerialLine, SerialSettings
 from hal.values import MeterReading
@@ -217,7 +218,7 @@ def test_read_shows_every_meter_of_the_configuration_and_leaves_the_board_alone(
 def test_watching_goes_on_until_it_is_stopped(
     lines: Callable[..., Line], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from agent import meter_read
+    from agent.tools import meter_read
 
     line = lines(slave(1, "sdm630"))
     seen: list[int] = []

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from agent import cli
-from agent.driver_test import CONSENT
+from agent.tools.driver_test import CONSENT
 from hal.conformance.findings import CHECKS
 from hal.conformance.peer_process import ProcessPeer
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from agent import __version__, doctor
+from agent import __version__
 from agent.cli import main
-from agent.doctor import Finding, Level, Place, examine, exit_status, report
 from agent.slots.guard import Slots
+from agent.tools import doctor
+from agent.tools.doctor import Finding, Level, Place, examine, exit_status, report
 from simulators import pki
 from tests.slots.bundles import first_slot
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent.clock import Moment
-from agent.controlwork import ControlWork
+from agent.joints.control import ControlWork
 from agent.link import messages as m
 from agent.local import desk as desk_module
 from agent.local.card_trial import AFTER_S

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from agent.joints.local_api import catalogue
 from agent.local.methods import Method
 from agent.local.reference import reference
-from agent.localwork import catalogue
 
 PAGE = Path(__file__).parents[2] / "docs" / "local-api.md"
 
 
 def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == reference(*catalogue()), (
-        "run: python -m agent.localwork > docs/local-api.md"
+        "run: python -m agent.joints.local_api > docs/local-api.md"
     )
 
 

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 
 from agent import __version__
 from agent.config.schema import Config
-from agent.configwork import ConfigWork
-from agent.controlwork import ControlWork
 from agent.files.masking import is_secret
+from agent.joints.configuration import ConfigWork
+from agent.joints.control import ControlWork
+from agent.joints.service import Rooms, Service
 from agent.journal.journal import Journal
 from agent.link.messages import ToControl
 from agent.local.books import methods as books_methods
@@ -28,7 +29,6 @@ from agent.local.status import StatusDocument
 from agent.local.topics import Polled, Published
 from agent.security.events import SecurityEvent
 from agent.security.log import SecurityLog
-from agent.servicework import Rooms, Service
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import RateUnit
 from agent.station.commands import ResetKind, SettingAnswer

@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 from agent.clock import Clock
 from agent.local.network import NetworkFinding, TimeDocument
 from agent.local.rpc import RpcError
-from agent.network_probe import Question
 from agent.ocpp.networks import Networks
 from agent.security.security import Security
 from agent.security.store import RootUse
 from agent.station.documents import moment
+from agent.tools.network_probe import Question
 
 LOGGER = logging.getLogger(__name__)
 
@@ -69,9 +69,8 @@ class NetworkWork:
         if self._looking.locked():
             raise RpcError("another look at the network goes on; ask again when it is done")
         async with self._looking:
-            status, said = await said_by(
-                [sys.executable, "-m", "agent.network_probe"], PROBE_S, json.dumps(asdict(question)).encode() + b"\n"
-            )
+            command = [sys.executable, "-m", "agent.tools.network_probe"]
+            status, said = await said_by(command, PROBE_S, json.dumps(asdict(question)).encode() + b"\n")
         found: list[NetworkFinding] = []
         for line in said.splitlines():
             try:

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from agent.clock import Clock
-from agent.configwork import ConfigWork
 from agent.files.bundle import make
 from agent.files.job import Job, Work
-from agent.filework import FileWork
+from agent.joints.configuration import ConfigWork
+from agent.joints.files import FileWork
+from agent.joints.network import said_by
 from agent.link.messages import StartAnew
 from agent.local.configuration import masked
 from agent.local.network import NetworkFinding
 from agent.local.rpc import RpcError
 from agent.local.system import BundleDocument, BundlePart, UpdateDocument
-from agent.networkwork import said_by
 from agent.security.log import SecurityLog
 from agent.security.security import Security
 from agent.station.commands import ResetKind

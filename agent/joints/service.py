@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from agent.clock import Clock
-from agent.configwork import ConfigWork
-from agent.configwork import ports as config_ports
-from agent.filework import FileWork
+from agent.joints.configuration import ConfigWork
+from agent.joints.configuration import ports as config_ports
+from agent.joints.files import FileWork
+from agent.joints.metrics import methods as metrics_methods
+from agent.joints.network import NetworkWork
+from agent.joints.system import SystemWork
 from agent.journal.journal import Journal
 from agent.local import configuration, ledger, network, settings, system, uplink
 from agent.local.methods import Caller, Method
 from agent.local.topics import Polled, Published
-from agent.metricswork import methods as metrics_methods
-from agent.networkwork import NetworkWork
 from agent.ocpp.tunnel import Tunnel
 from agent.ocpp.v16.configuration import key_table
 from agent.security.security import Security
 from agent.station.settings import Settings
 from agent.station.station import Station
-from agent.systemwork import SystemWork
 
 Audit = Callable[[Caller, str, str], None]
 """Writes what a method changed, from what to what, into the book of changes."""

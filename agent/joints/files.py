@@ -14,8 +14,8 @@ from agent.files.masking import masked
 from agent.files.notices import NoticeLine
 from agent.files.ring import LogRing
 from agent.files.uploads import Uploads
+from agent.joints.metrics import Metrics
 from agent.journal.journal import Journal
-from agent.metricswork import Metrics
 from agent.ocpp.session import FileSurroundings
 from agent.security.events import SecurityEvent
 from agent.security.security import Security

@@ -1,7 +1,8 @@
 """Looks at the way to a host step by step: addresses, route, name, TCP, TLS. A process of its own.
 
-``python -m agent.network_probe``: one JSON question on stdin, one JSON answer per line on stdout. A name look-up cannot
-be cut short in a thread, and the agent is not to carry the library that reads certificates; a process can be killed.
+``python -m agent.tools.network_probe``: one JSON question on stdin, one JSON answer per line on stdout. A name look-up
+cannot be cut short in a thread, and the agent is not to carry the library that reads certificates; a process can be
+killed.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from agent import meter_probe as probe
+from agent.tools import meter_probe as probe
 from hal.drivers import modbus_rtu
 from hal.drivers.modbus_rtu import ReadRequest
 from hal.drivers.serial_line import REFUSES_SETTINGS, SerialLine, SerialSettings

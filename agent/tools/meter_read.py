@@ -13,7 +13,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from agent.meter_tool import (
+from agent.tools.meter_tool import (
     EXIT_FAILED,
     EXIT_OK,
     EXIT_USAGE,
