@@ -21,7 +21,7 @@ from agent.app import KEPT_TABLES, App
 from agent.bookkeeper import Bookkeeper
 from agent.clock import Clock
 from agent.config.schema import Config
-from agent.filework import FileWork
+from agent.joints.files import FileWork
 from agent.journal.journal import Journal
 from agent.link.messages import (
     PROTOCOL,
@@ -211,6 +211,8 @@ class VirtualAgent(App):
         self._link: Any = self.link
         self.security = self._security = Security(config.paths.state_dir / "security", self._journal, self._clock)
         self.files = self._files = FileWork(config, self._journal, self._settings, self._clock, self._security, self)
+        # No technician is there: nothing that control says is an answer to one.
+        self._local: Any = SimpleNamespace(control=SimpleNamespace(heard=lambda message: False))
         self.tunnel = VirtualTunnel(self)
         self._tunnel: Any = self.tunnel
         self.session = self.tunnel.session

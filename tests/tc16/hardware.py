@@ -22,6 +22,7 @@ from agent.link.messages import (
     Observation,
     Permit,
     SetOperative,
+    ToAgent,
     ToControl,
     TokenPresented,
     Withdraw,
@@ -198,18 +199,18 @@ class Hardware:
     def tap(self, uid: str, evse: int = 0) -> None:
         """Present a card. Each time at another reader: the same card soon after at one reader is one presentation."""
         self._taps += 1
-        self._link.send(TokenPresented(f"reader-{self._taps}", time.monotonic(), uid, "ISO14443", evse))
+        self._send(TokenPresented(f"reader-{self._taps}", time.monotonic(), uid, "ISO14443", evse))
 
     def fault(self, code: FaultCode, evse: int = 1, *, latched: bool = False, stops: bool = True) -> None:
         """Something breaks. ``evse`` 0: a part that all share. ``stops``: energy stops with it."""
-        self._link.send(FaultReport(evse, code, True, time.monotonic(), latched, f"{code.value} broke", "mend it"))
+        self._send(FaultReport(evse, code, True, time.monotonic(), latched, f"{code.value} broke", "mend it"))
         if evse:
             self.outlets[evse].faults[code] = latched
             self.outlets[evse].stops_at_fault = stops
             self._tell(self.outlets[evse])
 
     def mend(self, code: FaultCode, evse: int = 1) -> None:
-        self._link.send(FaultReport(evse, code, False, time.monotonic(), False, "", ""))
+        self._send(FaultReport(evse, code, False, time.monotonic(), False, "", ""))
         if evse:
             self.outlets[evse].faults.pop(code, None)
             self._tell(self.outlets[evse])
@@ -251,12 +252,15 @@ class Hardware:
             outlet.permit, outlet.permit_until = permit, time.monotonic() + permit.lease_s
             self._tell(outlet)
 
+    def _send(self, message: ToAgent) -> None:
+        self._link.send(message)
+
     def _tick(self) -> None:
         self._tell_all()
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def _tell(self, outlet: Outlet) -> None:
         outlet.step()
-        self._link.send(outlet.observation())
+        self._send(outlet.observation())
         if outlet.meter_works:
-            self._link.send(outlet.sample())
+            self._send(outlet.sample())
