@@ -31,6 +31,9 @@ LOGGER = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 2.0
 
+CLOCKS_AGREE_S = 3600.0
+"""The system's clock and ours are taken for the same up to here."""
+
 TRIES_PER_CERTIFICATE = 2
 
 GOING_AWAY = 1001
@@ -82,9 +85,16 @@ def tls_context(
             SecurityEvent.INVALID_CLIENT_CERTIFICATE,
         )
     try:
-        return client_context(way.ca_file, roots, own, check_time=time.time() >= EARLIEST_PLAUSIBLE_UTC_S)
+        return client_context(way.ca_file, roots, own, check_time=_system_clock_counts(utc_s))
     except TlsError as error:
         raise ConnectError(str(error)) from None
+
+
+def _system_clock_counts(utc_s: float | None) -> bool:
+    """Whether TLS may judge dates by the system's clock: not when it was never set, nor when we know better (a person
+    or a network has told another time). ``dates_problem`` judges by ours in any case."""
+    system_s = time.time()
+    return system_s >= EARLIEST_PLAUSIBLE_UTC_S and (utc_s is None or abs(system_s - utc_s) <= CLOCKS_AGREE_S)
 
 
 async def open_connection(

@@ -8,6 +8,7 @@ import itertools
 import json
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -191,6 +192,13 @@ def test_a_server_of_something_else(reply: bytes) -> None:
 def test_addresses_that_lead_nowhere(url: str) -> None:
     with pytest.raises(ConnectError):
         asyncio.run(opening(Ocpp(url=url, connect_timeout_s=5)))
+
+
+@pytest.mark.parametrize(("ahead_s", "judged"), [(0.0, True), (400 * 86_400.0, False), (-400 * 86_400.0, False)])
+def test_dates_are_not_judged_by_a_system_clock_that_we_know_to_be_wrong(ahead_s, judged):
+    no_check_time = 0x200000
+    context = tls_context(way(Ocpp(url="wss://h")), None, time.time() + ahead_s)
+    assert bool(context.verify_flags & no_check_time) is not judged
 
 
 def test_root_certificates_that_cannot_be_read(tmp_path: Path) -> None:
