@@ -39,6 +39,19 @@ class Api:
     def fileno(self) -> int | None:
         return None if self._socket is None else self._socket.fileno()
 
+    def alive(self) -> bool:
+        """Whether the connection still holds; one that the agent has ended is closed here, before anything is lost
+        on it."""
+        if self._socket is None:
+            return False
+        try:
+            ended = select.select([self._socket], [], [], 0)[0] and not self._socket.recv(1, socket.MSG_PEEK)
+        except OSError:
+            ended = True
+        if ended:
+            self.close()
+        return not ended
+
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()

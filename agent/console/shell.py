@@ -186,6 +186,7 @@ class Shell:
         self.context.role = next(role for role in Role if role.word == who["role"])
 
     def _complete(self, line: str) -> Completion:
+        self.context.api.alive()
         start, choices = complete(self.table, line, self.context)
         return Completion(start, choices)
 
@@ -198,12 +199,10 @@ class Shell:
             if not words:
                 return EXIT_OK
             command, rest = self.table.find(words)
+            if command.role is not Role.NONE and not self.context.api.alive():
+                self._reconnect()
             values = read(command, rest, self.context)
-        except UsageError as error:
-            self._complain(str(error))
-            return EXIT_USAGE
-        self.context.json = bool(values["json"])
-        try:
+            self.context.json = bool(values["json"])
             return self._carry_out(command, values)
         except (CancelledError, InterruptedCallError):
             self._say(self.context._("left off"))
@@ -211,6 +210,9 @@ class Shell:
         except UnreachableError as error:
             self._complain(str(error))
             return EXIT_UNREACHABLE
+        except UsageError as error:  # what only the command itself can judge: a word that names nothing there is
+            self._complain(str(error))
+            return EXIT_USAGE
         except (CallError, RefusedError) as error:
             self._complain(str(error))
             return EXIT_REFUSED
@@ -219,8 +221,6 @@ class Shell:
 
     def _carry_out(self, command: Command, values: dict[str, Any]) -> int:
         context = self.context
-        if context.api.fileno() is None and command.role is not Role.NONE:
-            self._reconnect()
         if context.role < command.role:
             raise RefusedError(
                 context._("'{name}' needs the role {role}; 'login' gives it", name=command.name, role=command.role.word)
@@ -233,11 +233,14 @@ class Shell:
         return EXIT_FAILED if result.failed else EXIT_OK
 
     def _reconnect(self) -> None:
-        """The agent was restarted: a person who had given a PIN gives it again."""
-        if self._pin_given:
-            self._say(self.context._("The agent has restarted; log in again."))
-            self._log_in()
-        self._find_role()
+        """The agent was restarted: a person who had given a PIN gives it again. Raises CancelledError when they do not:
+        the new connection's own role is that of this process, and nobody at a serial port may have it for nothing."""
+        if not self._pin_given:
+            self._find_role()
+            return
+        self._say(self.context._("The agent has restarted; log in again."))
+        if not self._log_in():
+            raise CancelledError
 
     # ---- showing ----
 

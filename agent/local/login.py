@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from agent.journal.errors import JournalError
 from agent.local.access import LockOut, Pins, fits, hashed, problem
 from agent.local.methods import Caller, Method, observe
 from agent.local.roles import Role, Roles
@@ -109,7 +110,10 @@ class Access:
         why = problem(pin)
         if why:
             raise RpcError(why)
-        await self.store(wanted, pin)
+        try:
+            await self.store(wanted, pin)
+        except JournalError as error:
+            raise RpcError(f"the PIN cannot be kept: {error}") from error
         return {"role": wanted.word, "first": first}
 
     async def store(self, role: Role, pin: str) -> None:

@@ -28,7 +28,10 @@ class CsmsProcess:
         *,
         accept_unknown: bool = True,
         resume: bool = False,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
+        """``tls``: files of its certificate chain and its key; it speaks TLS then."""
+        self._tls = tls
         self.dir = Path(dir)
         self.port = port
         self.url = ""
@@ -52,6 +55,8 @@ class CsmsProcess:
         command.append("--accept-unknown" if self._accept_unknown else "--refuse-unknown")
         if self._resume:
             command.append("--resume")
+        if self._tls is not None:
+            command += ["--tls-certificate", str(self._tls[0]), "--tls-key", str(self._tls[1])]
         self.dir.mkdir(parents=True, exist_ok=True)
         with (self.dir / "csms.log").open("a") as log:
             process = subprocess.Popen(

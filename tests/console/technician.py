@@ -92,12 +92,17 @@ class Technician:
                 self._hear(0.05)
 
     def wake(self, words: str) -> None:
-        """Press Enter until the other end speaks, as one does at a serial port."""
-        deadline = time.monotonic() + PATIENCE_S
+        """Press Enter until the other end speaks, as one does at a serial port: not before it listens, and seldom, for
+        each Enter that comes too many answers a question."""
+        deadline = time.monotonic() + 2 * PATIENCE_S
+        pressed_at = float("-inf")
         while words.encode() not in self.said:
-            assert time.monotonic() < deadline, f"no {words!r} after Enter"
-            self.send("\r")
-            self._hear(0.5)
+            now = time.monotonic()
+            assert now < deadline, f"no {words!r} after Enter"
+            if not termios.tcgetattr(self._slave)[3] & termios.ICANON and now - pressed_at > PATIENCE_S / 2:
+                pressed_at = now
+                self.send("\r")
+            self._hear(0.2)
 
     def line(self, text: str) -> None:
         self.send(text + "\r")

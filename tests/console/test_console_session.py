@@ -188,3 +188,51 @@ def test_noise_on_the_line_does_no_harm(bench):
         technician.send(CTRL_C)
         technician.wait(r"\^C.*service> \S*$")
         technician.do("why 1", "no vehicle is connected")
+
+
+def test_an_agent_that_was_away_is_asked_anew_without_a_broken_pipe(bench):
+    bench.start()
+    with console(bench) as technician:
+        technician.wait("service> ")
+        bench.stop()
+        assert "no agent runs there" in technician.do("status")
+        bench.start()
+        assert "Available" in technician.do("status")
+        bench.stop()
+        bench.start()
+        said = technician.do("why 2")
+        assert "no vehicle is connected" in said
+        assert "error" not in said
+
+
+def test_after_a_restart_of_the_agent_the_port_gives_no_role_without_the_pin(bench, tmp_path):
+    bench.role = Role.SERVICE
+    bench.start()
+    with console(bench, on_port=tmp_path / "port") as technician:
+        technician.wake("New PIN:")
+        for words, answer in (("New PIN:", PIN), ("Again:", PIN), ("name:", "Ines"), ("PIN:", PIN)):
+            technician.wait(words)
+            technician.line(answer)
+        technician.wait("service> ")
+        bench.stop()
+        bench.start()
+        technician.line("boom")
+        technician.line("status")
+        technician.wait("log in again")
+        technician.send(CTRL_C)
+        technician.wait("left off")
+        technician.wait("none> ")
+        assert "needs the role" in technician.do("status")
+
+
+def test_a_word_that_only_the_command_can_judge_is_a_usage_error(bench):
+    bench.start()
+    done = subprocess.run(
+        [sys.executable, "-m", "agent.console", "--batch", "-", "--socket", str(bench.path)],
+        input="selftest 9 --yes\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "there is no EVSE '9'" in done.stdout

@@ -52,6 +52,8 @@ def _time_lines(context: Context, found: Mapping[str, Any]) -> Iterator[str]:
     else:
         source = style.warn(context._("the system's clock, confirmed by nobody"))
     yield from style.field(context._("Source"), source, 16)
+    if not found["synced"]:
+        yield from style.field("", "-> " + context._("compare with a watch; 'time set'"), 16)
     offset = context._("{seconds} s ahead of this", seconds=f"{found['system_offset_s']:+.1f}")
     timesync = context._("set by time servers") if found["system_synced"] else context._("no time server seen")
     yield from style.field(context._("System clock"), f"{offset}, {timesync}", 16)

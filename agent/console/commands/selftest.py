@@ -90,7 +90,7 @@ def _head(context: Context, report: Mapping[str, Any]) -> list[str]:
     return [
         context.style.bold(context._("Self-test of {identity}", identity=report["identity"])),
         f"{report['vendor']} {report['model']}, evse-agent {report['version']}",
-        f"{report['at']}{clock}, {report['by']}",
+        f"{report['at']}{clock}" + (f", {report['by']}" if report["by"] else ""),
         "",
     ]
 

@@ -35,8 +35,10 @@ def _reasons(context: Context, evse: Mapping[str, Any]) -> Iterator[str]:
 
 
 def told(context: Context, reason: Mapping[str, Any]) -> str:
-    """A reason's text in the person's language."""
-    return context._(reason.get("template") or reason["text"], **reason.get("values", {}))
+    """A reason's text in the person's language; a fault's after its code, by which table and history name it."""
+    text = context._(reason.get("template") or reason["text"], **reason.get("values", {}))
+    kind, _, code = reason.get("code", "").partition(":")
+    return f"{code}: {text}" if kind == "fault" and code else text
 
 
 COMMANDS = (
