@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from technician import Technician
 
-from agent.network_probe import Question, ping, way
+from agent.tools.network_probe import Question, ping, way
 from simulators.charger import Charger
 from simulators.csms.process import CsmsProcess
 from simulators.lab.process import Lab
