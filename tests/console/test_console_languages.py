@@ -21,8 +21,6 @@ from agent.console.style import Style
 from agent.console.texts import Texts, languages
 
 NEEDED = {"es", "fr", "el"}
-WORKED_ON = ("agent/console/", "agent/control/", "agent/station/reasons.py", "agent/bookkeeper.py")
-"""Sources whose texts still change every day: what they add may wait for its translation. Empty before a release."""
 
 
 def test_there_are_the_languages_that_are_needed() -> None:
@@ -31,18 +29,10 @@ def test_there_are_the_languages_that_are_needed() -> None:
     assert languages()[0] == "en"
 
 
-def may_wait(line: str, waiting: set[str]) -> bool:
-    what, _, text = line.split(": ", 1)[1].partition(": ")
-    return (what == "not translated" and text in waiting) or (what == "used nowhere" and bool(WORKED_ON))
-
-
 @pytest.mark.parametrize("path", catalogues.paths(), ids=lambda path: path.parent.parent.name)
 def test_a_catalogue_is_whole(path: Path) -> None:
     """Missing, doubtful, or with other values: 'make texts' lists them, and says what to do."""
-    there = catalogues.messages()
-    waiting = {repr(text[:60]) for text, place in there.items() if place.startswith(WORKED_ON)}
-    wrong = [line for line in catalogues.wrong(path, there) if not may_wait(line, waiting)]
-    assert wrong == []
+    assert catalogues.wrong(path, catalogues.messages()) == []
 
 
 @pytest.mark.parametrize("path", catalogues.paths(), ids=lambda path: path.parent.parent.name)
