@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 SOURCES := agent hal simulators tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench faults test-vm test-power-cuts lint format types coverage texts check clean distclean install bundle deb test-systemd
+.PHONY: help setup demo test test-kinds bench faults test-vm test-power-cuts lint format types coverage texts check clean distclean install bundle deb test-systemd
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -41,8 +41,11 @@ demo: $(STAMP) ## a simulated charger, two drivers, a lost uplink, and a ledger 
 # Most tests wait for processes and wires, so several of them share a core well.
 JOBS ?= 4
 
-test: $(STAMP) ## run all tests, JOBS at a time
-	@$(PY) -m pytest --numprocesses $(JOBS) --dist worksteal
+test: $(STAMP) ## run the tests, JOBS at a time
+	@$(PY) -m pytest --numprocesses $(JOBS) --dist worksteal -m "not kinds"
+
+test-kinds: $(STAMP) ## every kind of board, meter and reader: a full charge, and the conformance kit
+	@$(PY) -m pytest --numprocesses $(JOBS) --dist worksteal -m kinds
 
 bench: $(STAMP) ## measure reaction, start-up, memory, CPU and journal; a table and build/bench.json
 	@mkdir -p build

@@ -67,6 +67,7 @@ QUIET_READERS = {"hid", "rdm6300", "ascii"}
 
 
 @pytest.mark.process
+@pytest.mark.kinds
 @pytest.mark.parametrize(("table", "name"), KINDS)
 def test_conform(table: str, name: str) -> None:
     with ProcessPeer("conformance_peers:LabKind", table, name, path=(HERE,)) as peer:

@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Site, SiteFactory
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.process, pytest.mark.kinds, pytest.mark.timeout(240)]
 
 PATIENCE_S = 60.0
 OPENS_S = 4.0

@@ -20,7 +20,7 @@ from simulators.lab.kinds import BOARDS, METERS, READERS, BoardKind, MeterKind, 
 if TYPE_CHECKING:
     from conftest import SiteFactory
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.process, pytest.mark.kinds, pytest.mark.timeout(240)]
 
 PATIENCE_S = 60.0
 SLACK_S = 3.0
