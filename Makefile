@@ -39,7 +39,7 @@ demo: $(STAMP) ## a simulated charger, two drivers, a lost uplink, and a ledger 
 	@$(PY) -m simulators.demo
 
 # Most tests wait for processes and wires, so several of them share a core well.
-JOBS ?= 4
+JOBS ?= 6
 
 test: $(STAMP) ## run the tests, JOBS at a time
 	@$(PY) -m pytest --numprocesses $(JOBS) --dist worksteal -m "not kinds"

@@ -139,7 +139,9 @@ async def _newer(directory: Path) -> Outcome:
         place.agent.start()
 
         async def refused() -> bool:
-            return place.agent.deaths > 0
+            return place.agent.deaths > 0 or (
+                log.exists() and "install that version again" in log.read_text(encoding="utf-8")
+            )
 
         await place.until(refused, "the newer file is refused")
         place.agent.hold()

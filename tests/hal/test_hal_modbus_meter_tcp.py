@@ -180,7 +180,7 @@ ocpp: {{url: "", identity: N1}}
         ("host: 192.168.1.50, meters: [{address: 1, map: em340}]", ""),
         ("host: meter.local, meters: [{address: 1, map: em340}]", "is no IP address"),
         ("host: 192.168.1.50, meters: []", "name at least one meter"),
-        ("host: 192.168.1.50", "evses[0].meter: 'grid' has"),  # no unit at all
+        ("host: 192.168.1.50", "name at least one meter"),
     ],
 )
 def test_the_configuration_is_judged(tmp_path: Path, grid: str, finding: str) -> None:
