@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import time
+import tty
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from hal.drivers.mcu_board.wire import encode_to_board, frame
 from tests.bench import __main__ as bench
 from tests.bench.boards import BARE, C_TO_B, BareStory, BoardStory, Port, Samples, Stage
 from tests.bench.figures import Figure, Report, number, percentile, ratio, rows
+from tests.bench.flood import PIECE, Line
 from tests.bench.journal_io import count_calls
 from tests.bench.machine import cpu_s, io_bytes, memory, memory_alone_mb
 
@@ -178,3 +181,28 @@ def test_bare_story_counts_what_is_not_answered(tmp_path: Path, monkeypatch: pyt
     os.close(host.fd)
     assert samples.unanswered == {BARE: 2}
     assert samples.ns == {}
+
+
+def test_a_line_is_flooded_with_what_it_takes_and_a_silent_one_is_not(tmp_path: Path) -> None:
+    line = Line(tmp_path / "line")
+    reader = os.open(tmp_path / "line", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    assert not line.listened_to
+    tty.setraw(reader)
+    assert line.listened_to
+    os.write(reader, b"who is there?")
+    came = bytearray()
+    end = time.monotonic() + 30.0
+
+    def going_on() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            came.extend(os.read(reader, 4096))
+        return len(came) < 3 * len(PIECE) and time.monotonic() < end
+
+    taken, heard = line.play(PIECE, going_on)
+    assert 3 * len(PIECE) <= len(came) <= taken
+    assert set(came) == set(range(256))
+    assert heard == len(b"who is there?")
+    turns = iter((True, False))
+    assert line.play(b"", lambda: next(turns)) == (0, 0)
+    os.close(reader)
+    line.close()

@@ -37,7 +37,7 @@ class Group:
 
 def groups(quick: bool) -> list[Group]:
     """Return what there is to measure. ``quick``: a glance at everything, to see that the harness works."""
-    from . import footprint, journal_io, neighbours, reaction, rpc_speed, starting
+    from . import console_flood, footprint, journal_io, neighbours, reaction, rpc_speed, starting
 
     found = [
         Group(
@@ -74,6 +74,13 @@ def groups(quick: bool) -> list[Group]:
                 kinds=neighbours.chosen(quick=quick),
                 seconds=6.0 if quick else 0.0,
             ),
+        )
+    )
+    found.append(
+        Group(
+            "console-flood",
+            "Reaction beside a flood on the console's serial line",
+            partial(console_flood.measure, evses=8 if quick else 24, seconds=9.0 if quick else 21.0),
         )
     )
     return found
