@@ -368,6 +368,11 @@ class App:
     def present_values(self) -> list[PresentValues]:
         return self._station.present_values(self._clock.now())
 
+    def set_service_pin(self, role: str, stored: str) -> str:
+        why = self._local.access.adopt(role, stored)
+        self._security.record(SecurityEvent.RECONFIGURATION, f"PIN of {role[:10]} by the network: {why or 'set'}")
+        return why
+
     def meter_public_key(self, evse: int) -> str:
         return self._station.meter_public_key(evse)
 

@@ -106,8 +106,8 @@ class Shell:
         """Serve a person until they leave. Raises HangupError when the terminal goes."""
         assert self.terminal is not None
         context = self.context
-        self._greet()
         try:
+            self._greet()
             if self._need_pin and not self._log_in():
                 return
             self._find_role()
@@ -125,7 +125,7 @@ class Shell:
                 if self._leaves(line):
                     return
                 self.do(line)
-        except EOFError:
+        except (EOFError, InterruptedCallError):
             return
         except IdleError:
             self._say(context._("Nobody there for {minutes} minutes: logged off.", minutes=round(self._idle_s / 60)))
@@ -161,7 +161,7 @@ class Shell:
         while True:
             try:
                 log_in(self.context, self._port)
-            except CancelledError:
+            except (CancelledError, InterruptedCallError):
                 return False
             except (CallError, UnreachableError, RefusedError) as error:
                 self._complain(str(error))

@@ -75,6 +75,24 @@ def fits(pin: str, stored: str) -> bool:
     return hmac.compare_digest(got, wanted)
 
 
+def hash_problem(stored: str) -> str:
+    """Say why a hash that somebody else made cannot be taken; empty when it can. As dear as our own, at least."""
+    form = "give the hash as scrypt$N$r$p$salt$key, salt and key in base64"
+    try:
+        kind, n, r, p, salt, key = stored.split("$")
+        n_cost, r_cost, p_cost = int(n), int(r), int(p)
+        salt_bytes, key_bytes = base64.b64decode(salt, validate=True), base64.b64decode(key, validate=True)
+    except ValueError:
+        return form
+    if kind != "scrypt":
+        return form
+    if not (_N <= n_cost <= 1 << 17 and n_cost & (n_cost - 1) == 0 and r_cost == _R and 1 <= p_cost <= 4):
+        return f"its cost must be N {_N} to {1 << 17} (a power of two), r {_R}, p 1 to 4"
+    if len(salt_bytes) < _SALT_BYTES or len(key_bytes) != _KEY_BYTES:
+        return f"its salt must have {_SALT_BYTES} bytes at least, its key {_KEY_BYTES}"
+    return ""
+
+
 def _text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 

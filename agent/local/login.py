@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from agent.journal.errors import JournalError
-from agent.local.access import LockOut, Pins, fits, hashed, problem
+from agent.local.access import LockOut, Pins, fits, hash_problem, hashed, problem
 from agent.local.methods import Caller, Method, observe
 from agent.local.roles import Role, Roles
 from agent.local.rpc import RpcError
@@ -124,6 +124,23 @@ class Access:
                 raise RpcError("another role has this PIN already")
         self._pins = Pins({**others, role: await asyncio.to_thread(hashed, pin)})
         self._books.keep(TABLE, _PINS, self._pins.document)
+
+    def adopt(self, role: str, stored: str) -> str:
+        """Store a hash that the operator's network made. Return why it is refused; empty when it is not."""
+        wanted = next((each for each in (Role.OPERATE, Role.SERVICE) if each.word == role), None)
+        if wanted is None:
+            return "role must be 'service' or 'operate'"
+        why = hash_problem(stored)
+        if why:
+            return why
+        pins = Pins({**self._pins.hashes, wanted: stored})
+        try:
+            self._books.keep(TABLE, _PINS, pins.document)
+        except Exception as error:  # noqa: BLE001 (the network hears why; the old PIN holds)
+            log.error("a PIN from the network cannot be kept: %s", error)
+            return "it cannot be stored; the old PIN holds"
+        self._pins = pins
+        return ""
 
     def _state(self) -> dict[str, Any]:
         """Which roles have a PIN, wrong tries in a row, and seconds until the next try is possible."""

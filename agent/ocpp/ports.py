@@ -105,6 +105,9 @@ class StationPort(Protocol):
     def present_values(self) -> list[PresentValues]:
         """What the meters say now, by EVSE; silent ones are left out."""
 
+    def set_service_pin(self, role: str, stored: str) -> str:
+        """Store a PIN's hash for a role of the service port. Return why it is refused; empty when it is not."""
+
     def meter_public_key(self, evse: int) -> str:
         """Key that the EVSE's meter signs with, in hexadecimal DER; empty where it does not sign."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import pytest
 from technician import CTRL_C, CTRL_D, TAB, Technician
 
+from agent.local.methods import Method
 from agent.local.roles import Role
 
 pytestmark = pytest.mark.process
@@ -138,6 +140,36 @@ def test_interrupt_leaves_a_call_and_the_line(bench):
         technician.wait("service> ")
         technician.send(CTRL_D)
         assert technician.process.wait(10) == 0
+
+
+def test_interrupt_while_the_pin_is_checked_ends_the_session_not_the_console(bench, tmp_path):
+    async def never(pin: str, name: str = "", port: str = "") -> str:
+        """Never answers."""
+        await asyncio.sleep(3600)
+        return pin + name + port
+
+    bench.start()
+    with console(bench) as technician:  # sets the first PIN
+        technician.wait("service> ")
+        technician.line("pin set")
+        technician.wait("New PIN:")
+        technician.line(PIN)
+        technician.wait("Again:")
+        technician.line(PIN)
+        technician.wait("The PIN is set")
+    bench.stop()
+    bench.extra["session.login"] = Method(never, Role.NONE)
+    bench.start()
+    with console(bench, on_port=tmp_path / "port") as technician:
+        technician.wake("name:")
+        for _ in range(2):
+            technician.wait("name:")
+            technician.line("Ines")
+            technician.wait("PIN:")
+            technician.line(PIN)
+            technician.send(CTRL_C)
+            technician.send("\r\r")
+        assert technician.process.poll() is None
 
 
 def test_idle_logs_off(bench):

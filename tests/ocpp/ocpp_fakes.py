@@ -204,6 +204,7 @@ class FakeStation:
     answer: bool = True
     schedule: Composite | None = None
     public_keys: dict[int, str] = field(default_factory=dict)
+    pins: list[tuple[str, str]] = field(default_factory=list)
     on: Mapping[str, Any] = field(default_factory=dict)
     """Called when a method of this name is: its argument is the station."""
 
@@ -231,6 +232,10 @@ class FakeStation:
     def cancel_reservation(self, number: int) -> bool:
         self._note("cancel_reservation", number)
         return self.answer
+
+    def set_service_pin(self, role: str, stored: str) -> str:
+        self.pins.append((role, stored))
+        return "" if role in ("service", "operate") else "role must be 'service' or 'operate'"
 
     def meter_public_key(self, evse: int) -> str:
         return self.public_keys.get(evse, "")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+OUR_VENDOR = "org.evse-agent"
+"""vendorId of the messages that are our own."""
+
 Payload = dict[str, Any]
 Transfer = Callable[[str], tuple[bool, str]]
 """Takes the message's data; returns (accepted, data of the answer)."""

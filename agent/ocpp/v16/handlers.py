@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 from agent.ocpp.ports import JournalPort, StationPort
+from agent.ocpp.v16 import service_pin
 from agent.ocpp.v16.configuration import Configuration
-from agent.ocpp.v16.data_transfer import DataTransfers
+from agent.ocpp.v16.data_transfer import OUR_VENDOR, DataTransfers
 from agent.ocpp.v16.local_list import LocalList16
 from agent.ocpp.v16.pricing import Pricing16
 from agent.ocpp.v16.reservation import Reservation16
@@ -49,6 +51,7 @@ class Handlers:
         self.data_transfers = DataTransfers()
         """Vendors' messages that are understood; others add theirs."""
         Pricing16(station, journal, note).offer_to(self.data_transfers)
+        self.data_transfers.offer(OUR_VENDOR, service_pin.MESSAGE, partial(service_pin.set_service_pin, station))
         self._by_action: Mapping[str, Callable[[Payload], Reply]] = {
             "ChangeAvailability": self._change_availability,
             "ChangeConfiguration": self._change_configuration,

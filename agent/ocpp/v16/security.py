@@ -16,6 +16,7 @@ from agent.ocpp.network_profile import ProposalError
 from agent.ocpp.rpc import Outcome, Priority, Result
 from agent.ocpp.session import SecuritySurroundings
 from agent.ocpp.v16.configuration import LiveKey
+from agent.ocpp.v16.data_transfer import OUR_VENDOR, DataTransfers
 from agent.ocpp.v16.times import time_text
 from agent.security.events import SecurityEvent
 from agent.security.files import SecretFileError
@@ -26,9 +27,6 @@ from agent.station.settings import Settings
 LOGGER = logging.getLogger(__name__)
 
 Payload = dict[str, Any]
-
-VENDOR = "org.evse-agent"
-"""vendorId of our own DataTransfer messages (docs/security.md)."""
 
 ROOT_USES = {
     "CentralSystemRootCertificate": RootUse.CENTRAL,
@@ -103,10 +101,10 @@ class Security16:
             LiveKey("SecurityProfile", lambda: str(self._networks.settled().security_profile), self._change_profile),
         )
 
-    @property
-    def transfers(self) -> Mapping[str, Callable[[str], tuple[bool, str]]]:
-        """Our own messages within DataTransfer."""
-        return {"SetNetwork": self._set_network, "GetNetwork": self._get_network}
+    def offer_to(self, transfers: DataTransfers) -> None:
+        """Our own messages within DataTransfer (docs/security.md)."""
+        transfers.offer(OUR_VENDOR, "SetNetwork", self._set_network)
+        transfers.offer(OUR_VENDOR, "GetNetwork", self._get_network)
 
     # ---- security events ----
 

@@ -30,7 +30,7 @@ from agent.ocpp.v16.heartbeat import LONGEST_S, Heartbeat
 from agent.ocpp.v16.live_keys import station_keys
 from agent.ocpp.v16.refusal import RequestRefusedError
 from agent.ocpp.v16.render import Renderer16, meter_values, status_notification
-from agent.ocpp.v16.security import VENDOR, Security16
+from agent.ocpp.v16.security import Security16
 from agent.ocpp.v16.times import carries, read_time, token_info
 from agent.ocpp.v16.trigger import Trigger
 from agent.station.commands import StatusReport
@@ -85,8 +85,7 @@ class Session16:
         if self._security is not None:
             self._handlers.add(self._security.by_action)
             self._handlers.triggers.extended["SignChargePointCertificate"] = self._trigger_signing
-            for name, transfer in self._security.transfers.items():
-                self._handlers.data_transfers.offer(VENDOR, name, transfer)
+            self._security.offer_to(self._handlers.data_transfers)
         self._files = self._new_files()
         if self._files is not None:
             self._handlers.add(self._files.by_action)
