@@ -111,6 +111,11 @@ class Slots:
             "taken_back": self.taken_back(),
         }
 
+    @property
+    def going_back(self) -> bool:
+        """A roll-back was begun and not ended: `check` ends it. Until then neither slot may be filled."""
+        return self._read_note().get("back_to") in NAMES
+
     # ---- what changes ----
 
     def switch(self, name: str) -> None:
@@ -129,7 +134,7 @@ class Slots:
         """Before a start. Return what was done about the slots, in words; empty when nothing was."""
         note, running = self._read_note(), self.running()
         goal = note.get("back_to")
-        if goal in NAMES:  # the power went in the middle of a roll-back
+        if goal in NAMES and self.about(str(goal)) is not None:  # the power went in the middle of a roll-back
             return self._go_back(str(goal), note)
         if running is None or self.about(running) is None:
             return self._rescue(running)

@@ -61,7 +61,7 @@ class Installer:
         Raises BundleError (the file must not be installed) and SlotError. May be repeated after a power cut.
         """
         slots = self._slots
-        if slots.running() is None:
+        if slots.running() is None or slots.going_back:
             slots.check()
         for left in slots.root.glob(f"{SCRATCH}*"):  # of an installation that was cut short
             shutil.rmtree(left, ignore_errors=True)
