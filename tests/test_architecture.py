@@ -13,10 +13,10 @@ ROOT = Path(__file__).parent.parent
 # Room → the first-party prefixes it may import. A room may always import itself.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "hal": (),
-    "agent/config": ("hal",),
+    "agent/config": ("hal", "agent.durable"),
     "agent/link": ("agent.__version__",),
     "agent/control": ("hal", "agent.link", "agent.config", "agent.__version__", "agent.notify", "agent.logs"),
-    "agent/journal": (),
+    "agent/journal": ("agent.durable",),
     "agent/station": (
         "agent.link.messages",
         "agent.link.signing",
@@ -24,8 +24,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "agent.config",
         "agent.clock",
     ),
-    "agent/security": ("agent.config.schema",),
-    "agent/files": ("agent.clock", "agent.config.schema"),
+    "agent/security": ("agent.config.schema", "agent.durable"),
+    "agent/files": ("agent.clock", "agent.config.schema", "agent.durable"),
     "agent/update": ("agent.files", "agent.clock", "agent.config.schema", "agent.security.certificates"),
     "agent/metrics": ("agent.link.messages", "agent.local.status"),
     "agent/slots": ("agent.update.verify",),

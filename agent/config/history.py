@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from agent.durable import sync_folder, write_private
+
 KEPT = 10
 _NAME = re.compile(r"([0-9]{6})\.json")
 
@@ -91,7 +93,7 @@ def take(path: Path) -> None:
     """Put the candidate in place of the file, durably. Raises ConfigFileError."""
     try:
         candidate(path).replace(path)
-        _sync(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise ConfigFileError(f"{path}: cannot be replaced ({error.strerror or error}); change it by hand") from error
 
@@ -120,8 +122,9 @@ class History:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # The text first: an entry without it would promise what is not there.
-            self._write(f"{entry.number:06}.yaml", text)
-            self._write(f"{entry.number:06}.json", json.dumps(asdict(entry), ensure_ascii=False))
+            write_private(self._folder / f"{entry.number:06}.yaml", text.encode())
+            about = json.dumps(asdict(entry), ensure_ascii=False)
+            write_private(self._folder / f"{entry.number:06}.json", about.encode())
             for number in [*numbers, entry.number][:-KEPT]:
                 for ending in ("json", "yaml"):
                     (self._folder / f"{number:06}.{ending}").unlink(missing_ok=True)
@@ -137,7 +140,9 @@ class History:
         entry = self._entry(number)
         if entry is not None:
             with contextlib.suppress(OSError):
-                self._write(f"{number:06}.json", json.dumps(asdict(replace(entry, outcome=outcome))))
+                write_private(
+                    self._folder / f"{number:06}.json", json.dumps(asdict(replace(entry, outcome=outcome))).encode()
+                )
 
     def _numbers(self) -> list[int]:
         try:
@@ -154,22 +159,3 @@ class History:
             return replace(entry, number=number, changes=tuple(map(str, entry.changes)))
         except (OSError, ValueError, TypeError, AttributeError):
             return None
-
-    def _write(self, name: str, text: str) -> None:
-        partial = self._folder / f".{name}.partial"
-        partial.unlink(missing_ok=True)
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode("utf-8"))
-            file.flush()
-            os.fsync(handle)
-        partial.replace(self._folder / name)
-        _sync(self._folder)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

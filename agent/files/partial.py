@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
+from agent.durable import sync_folder
 from agent.files.job import Job, TransferError, Trouble
 
 
@@ -85,11 +86,7 @@ class Partial:
             os.fsync(file.fileno())
         self._part.replace(self.path)
         self._mark.unlink(missing_ok=True)
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self.path.parent)
 
 
 def discard(path: Path) -> None:

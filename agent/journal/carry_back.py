@@ -17,9 +17,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from agent.durable import sync_folder
 from agent.journal.checksum import checksum
 from agent.journal.errors import JournalError
-from agent.journal.schema import Migration, back_up, migrate, sync_directory, version_of
+from agent.journal.schema import Migration, back_up, migrate, version_of
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def carry_back(path: Path, migrations: Sequence[Migration]) -> Path | None:
         # Folds its log in and removes it, so that no log of the newer file is left beside the older one.
         newer.execute("PRAGMA journal_mode = DELETE").fetchall()
     fresh.replace(path)
-    sync_directory(path.parent)
+    sync_folder(path.parent)
     log.warning(
         "journal: %d rows taken back from version %d of the file, which is kept as %s", rows, version, kept.name
     )

@@ -18,11 +18,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.durable import sync_folder
 from agent.journal import wal
 from agent.journal.carry_back import carry_back
 from agent.journal.checksum import checksum
 from agent.journal.errors import JournalDamagedError, JournalError, JournalLockedError
-from agent.journal.schema import Migration, migrate, sync_directory, version_of
+from agent.journal.schema import Migration, migrate, version_of
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ def _open_healthy(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connec
                 _check(connection)
             migrate(connection, path, migrations)
             if fresh:
-                sync_directory(path.parent)
+                sync_folder(path.parent)
         except BaseException:
             connection.close()
             raise
@@ -219,7 +220,7 @@ def set_aside(path: Path) -> Path:
             source = path.with_name(path.name + suffix)
             if source.exists():
                 source.replace(target.with_name(target.name + suffix))
-        sync_directory(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise explain(path, error) from error
     return target
@@ -242,7 +243,7 @@ def mark_read(unread: Path) -> Path:
             source = unread.with_name(unread.name + suffix)
             if source.exists():
                 source.replace(final.with_name(final.name + suffix))
-        sync_directory(final.parent)
+        sync_folder(final.parent)
     except OSError as error:
         raise explain(final, error) from error
     return final

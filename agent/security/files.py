@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 
-FILE_MODE = 0o600
+from agent.durable import sync_folder, write_private
+
 FOLDER_MODE = 0o700
 
 
@@ -23,18 +22,9 @@ def make_folder(folder: Path) -> None:
 
 def write_secret(path: Path, data: bytes) -> None:
     """Put ``data`` in place of the file: whole and on the disk, or not at all. Raises SecretFileError."""
-    partial = path.with_name(f".{path.name}.partial")
     try:
         make_folder(path.parent)
-        with contextlib.suppress(FileNotFoundError):
-            partial.unlink()
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        sync_folder(path.parent)
+        write_private(path, data)
     except OSError as error:
         raise SecretFileError(f"{path}: cannot be written ({error}); look at space and rights of its folder") from error
 
@@ -47,12 +37,3 @@ def remove(path: Path) -> None:
             sync_folder(path.parent)
     except OSError as error:
         raise SecretFileError(f"{path}: cannot be deleted ({error}); look at the rights of its folder") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,8 +10,9 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agent.durable import PRIVATE_MODE
 from agent.security.events import printable
-from agent.security.files import FILE_MODE, make_folder
+from agent.security.files import make_folder
 
 LOGGER = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class SecurityLog:
             make_folder(self._path.parent)
             self._rotate(len(line.encode()))
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            handle = os.open(self._path, flags, FILE_MODE)
+            handle = os.open(self._path, flags, PRIVATE_MODE)
             try:
                 os.write(handle, line.encode())
                 os.fsync(handle)

@@ -12,7 +12,6 @@ from cryptography import x509
 from agent.clock import Clock
 from agent.config.schema import KeyType
 from agent.journal.journal import Journal
-from agent.security import files
 from agent.security.certificates import CertificateError, CertificateHash, HashAlgorithm, read_chain
 from agent.security.custody import (
     DeleteAnswer,
@@ -58,7 +57,7 @@ def test_a_secret_file_is_private_and_never_half_written(tmp_path: Path, monkeyp
     def fail(_handle: int) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(files.os, "fsync", fail)
+    monkeypatch.setattr("agent.durable.os.fsync", fail)
     with pytest.raises(SecretFileError, match=r"key\.pem"):
         write_secret(path, b"two")
     assert path.read_bytes() == b"one"
