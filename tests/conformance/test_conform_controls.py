@@ -33,6 +33,14 @@ class Blocks(ToyBoard):
         super().on_readable(now)
 
 
+class BlocksOnOpening(ToyBoard):
+    """Waits only when it takes the line up."""
+
+    def begin(self) -> None:
+        time.sleep(0.02)
+        super().begin()
+
+
 class Computes(ToyBoard):
     """Does not wait, yet holds the loop."""
 
@@ -240,6 +248,7 @@ class Unclaimed:
 
 CONTROLS: dict[str, tuple[Driver, str]] = {
     "blocks": (driver(Blocks), "blocking"),
+    "blocks when it opens": (driver(BlocksOnOpening), "blocking"),
     "computes": (driver(Computes), "blocking"),
     "stamps anew": (driver(StampsAnew), "stale"),
     "stamps with a later time": (driver(FromTheFuture), "stale"),
