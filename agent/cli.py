@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.local.place import DEFAULT_CONFIG, add_options, socket_path
+
 if TYPE_CHECKING:
     from agent.local.client import LocalClient
 
@@ -20,9 +22,6 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 3
 EXIT_REFUSED = 4
-
-DEFAULT_SOCKET = Path("/run/evse-agent/api.sock")
-DEFAULT_CONFIG = Path("/etc/evse-agent/config.yaml")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,9 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     books.add_argument("what", nargs="?", choices=("list", "retry", "export"), default="list")
     books.add_argument("target", nargs="?", metavar="ID|FILE", help="retry: one transaction only; export: the file")
     for command in (books, status, link, clear, board, test):
-        place = command.add_mutually_exclusive_group()
-        place.add_argument("--config", metavar="FILE", help="configuration of the running agent")
-        place.add_argument("--socket", metavar="PATH", help=f"its socket (else {DEFAULT_SOCKET})")
+        add_options(command)
     text = "find meters on a serial line, or read them, without evse-control"
     _add_meter(commands.add_parser("meter", help=text, description=text))
     table = add("can-map", _can_map, "compile a DBC file and its mapping to the table that control reads")
@@ -286,7 +283,7 @@ def _version(_: argparse.Namespace) -> int:
 def _with_client(options: argparse.Namespace, use: Callable[[LocalClient], Any]) -> int:
     from agent.local.client import CallError, LocalClient, UnreachableError
 
-    path = _socket(options)
+    path = socket_path(options)
     if path is None:
         return EXIT_USAGE
     try:
@@ -299,20 +296,6 @@ def _with_client(options: argparse.Namespace, use: Callable[[LocalClient], Any])
         print(f"evse-agent: refused: {error}", file=sys.stderr)
         return EXIT_REFUSED
     return EXIT_OK
-
-
-def _socket(options: argparse.Namespace) -> Path | None:
-    if options.socket is not None:
-        return Path(options.socket)
-    if options.config is None and (DEFAULT_SOCKET.exists() or not DEFAULT_CONFIG.exists()):
-        return DEFAULT_SOCKET
-    from agent import config
-
-    try:
-        return config.load(options.config or DEFAULT_CONFIG, drivers=False).api_path
-    except config.ConfigError as error:
-        print(error, file=sys.stderr)
-        return None
 
 
 if __name__ == "__main__":

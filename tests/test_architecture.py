@@ -50,6 +50,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "agent/console": (
         "agent.local.client",
+        "agent.local.place",
         "agent.local.roles",
         "agent.local.screen",
         "agent.config",

@@ -17,16 +17,14 @@ from agent.console.serial_port import PortError, serial_terminal, wait_for
 from agent.console.shell import EXIT_FAILED, EXIT_USAGE, IDLE_S, Shell, run_batch
 from agent.console.terminal import HangupError, Terminal, own_terminal
 from agent.console.texts import Texts
-
-DEFAULT_SOCKET = Path("/run/evse-agent/api.sock")
-DEFAULT_CONFIG = Path("/etc/evse-agent/config.yaml")
+from agent.local.place import DEFAULT_CONFIG, add_options, socket_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.verify_report is not None:
         return _verify(options)
-    path = _socket(options)
+    path = socket_path(options)
     if path is None:
         return EXIT_USAGE
     if options.batch is not None:
@@ -58,9 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         "--language", default="", metavar="XX", help="language of the texts (default: from LANG, or en)"
     )
     parser.add_argument("--idle", type=float, default=IDLE_S, metavar="S", help="log off after so long without a key")
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument("--config", metavar="FILE", help="configuration of the running agent")
-    place.add_argument("--socket", metavar="PATH", help=f"its socket (else {DEFAULT_SOCKET})")
+    add_options(parser)
     return parser
 
 
@@ -128,20 +124,6 @@ def _batch(options: argparse.Namespace, path: Path) -> int:
         return run_batch(shell, text.splitlines(), options.keep_going)
     finally:
         api.close()
-
-
-def _socket(options: argparse.Namespace) -> Path | None:
-    if options.socket is not None:
-        return Path(options.socket)
-    if options.config is None and (DEFAULT_SOCKET.exists() or not DEFAULT_CONFIG.exists()):
-        return DEFAULT_SOCKET
-    from agent import config
-
-    try:
-        return config.load(options.config or DEFAULT_CONFIG, drivers=False).api_path
-    except config.ConfigError as error:
-        print(error, file=sys.stderr)
-        return None
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from agent.console.commissioning import configuration as made
 from agent.console.commissioning import report, wizard
 from agent.console.commissioning.answers import Answers, from_files, mistakes
 from agent.console.context import Context, RefusedError
+from agent.local.place import DEFAULT_CONFIG
 from agent.local.roles import Role
 
 CHECK_S = 180.0
@@ -92,7 +93,7 @@ def _unasked(context: Context) -> tuple[Path, str]:
     """The same without the agent: with the rights of whoever runs the console, who must have logged in at a port."""
     if context.serial:
         _need_service(context)
-    own = context.config_path or Path("/etc/evse-agent/config.yaml")
+    own = context.config_path or DEFAULT_CONFIG
     return own, _read(own)
 
 
