@@ -21,7 +21,7 @@ from tests.vm.power_cuts import Chain, Result, summary
 from tests.vm.site import GuestPlace
 
 OLD, GUEST_OLD = "opt/old", "opt/evse-agent/old"
-DATABASE = Path("/opt/evse-agent/current/agent/journal/database.py")
+DATABASE = Path("/opt/evse-agent/current/lib/python3.11/site-packages/agent/journal/database.py")
 SCENARIOS = ("online", "offline", "config", "update")
 REPORT = BUILD.parent / "power-cuts.json"
 

@@ -1,63 +1,37 @@
-"""The charger's second disk: what it keeps. The software, its configuration, its state and its log."""
+"""The charger's second disk: what it keeps. The software, its configuration, its state and its logs."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.vm.image import digest, fresh_folder, make_file_system, run
-from tests.vm.place_of_build import BUILD, ROOT
+from tests.vm.commands import fresh_folder, make_file_system, run
+from tests.vm.installed import Installed
 
-MEGABYTES = 192
-RUNTIME = ("ocpp", "websockets", "pyserial", "PyYAML", "cryptography", "python-can", "gpiozero", "colorzero")
-"""What the product needs at run time; with all that these need, in the versions of ``constraints.txt``."""
-PRODUCT = ("agent", "hal", "simulators")
-CODE = "opt/current"
-"""Where the product lies below the disk's root."""
-
+MEGABYTES = 224
 Prepare = Callable[[Path], None]
-TREE = ("etc", "state", "opt", "log")
+FOLDERS = {
+    "state": ("evse", "evse", 0o750),
+    "control": ("evse-control", "evse-control", 0o750),
+    "security": ("evse", "evse", 0o750),
+    "log": ("root", "root", 0o755),
+}
+"""Folder of the disk: owner, group and mode on the charger. ``guest/root/etc/fstab`` says where each is mounted."""
 
 
-def libraries() -> Path:
-    """The wheels' contents for the guest's Python (3.11, amd64), installed once into a folder."""
-    constraints = ROOT / "constraints.txt"
-    target = BUILD / f"libraries-{digest(constraints.read_text(), ' '.join(RUNTIME))}"
-    if not target.exists():
-        fresh = fresh_folder(target)
-        platforms = [f"--platform=manylinux{tag}_x86_64" for tag in ("_2_34", "_2_28", "_2_17", "2014")]
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-        only = ["--implementation=cp", "--python-version=3.11", "--only-binary=:all:", f"--constraint={constraints}"]
-        run(*pip, "--target", fresh, *platforms, *only, *RUNTIME)
-        _compile(fresh)
-        fresh.rename(target)
-    return target
-
-
-def make(directory: Path, configuration: str, prepare: Sequence[Prepare] = ()) -> Path:
+def make(directory: Path, installed: Installed, configuration: str, prepare: Sequence[Prepare] = ()) -> Path:
     """A fresh data disk in ``directory``. Each of ``prepare`` may change its tree before it becomes an image."""
     tree = fresh_folder(directory / "data")
-    for name in TREE:
+    run("cp", "-a", installed.place / "opt", installed.place / "etc", tree)
+    for name, owner in FOLDERS.items():
         (tree / name).mkdir()
-    code = tree / CODE
-    shutil.copytree(libraries(), code)
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
-    for package in PRODUCT:
-        shutil.copytree(ROOT / package, code / package, ignore=ignore)
-        _compile(code / package)
-    # Drivers are found by the entry points that an installation leaves.
-    shutil.copytree(ROOT / "evse_agent.egg-info", code / "evse_agent.egg-info")
+        installed.give(tree / name, *owner)
     (tree / "etc/config.yaml").write_text(configuration)
+    installed.give(tree / "etc/config.yaml", "evse", "evse-link", 0o640)
     for step in prepare:
         step(tree)
     image = directory / "data.img"
     make_file_system(tree, image, MEGABYTES)
     shutil.rmtree(tree)
     return image
-
-
-def _compile(place: Path) -> None:
-    """Here, because the guest's emulated processor would take a minute."""
-    run(sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", place)

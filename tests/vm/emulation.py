@@ -16,7 +16,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.vm.image import MIRROR, SUITE, digest, run
+from tests.vm.commands import digest, run
+from tests.vm.image import MIRROR, SUITE
 from tests.vm.place_of_build import BUILD, ROOT, MissingError
 
 PACKAGES = ("python3", "python3-yaml", "python3-cryptography")

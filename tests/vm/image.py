@@ -7,16 +7,18 @@ Debian's kernel source. Nothing is installed on this machine; packages are downl
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import lzma
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.vm.commands import digest, fresh_folder, make_file_system, run, write_whole
+from tests.vm.installed import Installed, install, state_of_the_sources, take_out
 from tests.vm.place_of_build import BUILD, GUEST_FILES, MissingError, require, require_root
 
 SUITE = "bookworm"
@@ -57,6 +59,8 @@ class Image:
     root: Path
     release: str
     """The kernel's, like ``6.1.0-56-amd64``."""
+    installed: Installed
+    """What belongs onto the data disk."""
 
 
 def build() -> Image:
@@ -69,7 +73,8 @@ def build() -> Image:
         kernel = _kernel(release)
         _gpio_sim(release, kernel)
         vmlinux = _vmlinux(release, kernel)
-        return Image(vmlinux, _initrd(release, kernel), _root(release, kernel, _root_tar()), release)
+        root, installed = _root(release, kernel, _root_tar())
+        return Image(vmlinux, _initrd(release, kernel), root, release, installed)
 
 
 @contextmanager
@@ -77,16 +82,6 @@ def _one_at_a_time() -> Iterator[None]:
     with (BUILD / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def run(*command: str | Path, cwd: Path | None = None, quiet: bool = True) -> str:
-    """Run to the end at low priority. Raises MissingError with the command's own last words."""
-    words = ["nice", "-n", "15", *(str(word) for word in command)]
-    done = subprocess.run(words, cwd=cwd, capture_output=quiet, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode != 0:
-        last = ((done.stderr or "") + (done.stdout or "")).strip().splitlines()[-6:]
-        raise MissingError(f"{' '.join(words[3:6])} … ended with {done.returncode}: " + " | ".join(last))
-    return done.stdout or ""
 
 
 def _kernel_release() -> str:
@@ -176,7 +171,7 @@ def _vmlinux(release: str, kernel: Path) -> Path:
         start = packed.find(_XZ_MAGIC)
         if start < 0:
             raise MissingError(f"the kernel {release} is not packed with xz; only that is unpacked here")
-        _write(target, lzma.LZMADecompressor().decompress(packed[start:]))
+        write_whole(target, lzma.LZMADecompressor().decompress(packed[start:]))
     return target
 
 
@@ -222,7 +217,7 @@ def _initrd(release: str, kernel: Path) -> Path:
         packed = subprocess.run(
             ["cpio", "-o", "-H", "newc", "--quiet"], cwd=place, input=names.encode(), capture_output=True, check=True
         )
-        _write(target, packed.stdout)
+        write_whole(target, packed.stdout)
         shutil.rmtree(place)
     return target
 
@@ -238,14 +233,18 @@ def _root_tar() -> Path:
     return target
 
 
-def _root(release: str, kernel: Path, tar: Path) -> Path:
-    """The root file system as an ext4 image. What a charger keeps is on a second disk (``data_disk``)."""
+def _root(release: str, kernel: Path, tar: Path) -> tuple[Path, Installed]:
+    """The root file system as an ext4 image, with the product installed. What a charger keeps is on a second disk
+    (``data_disk``)."""
     overlay = GUEST_FILES / "root"
-    stamp = digest(tar.name, release, *(f"{p.name}{p.read_text()}" for p in sorted(overlay.rglob("*")) if p.is_file()))
-    target = BUILD / f"root-{stamp}.img"
-    if not target.exists():
-        place = fresh_folder(BUILD / "root")
+    own = (f"{p.name}{p.read_text()}" for p in sorted(overlay.rglob("*")) if p.is_file())
+    stamp = digest(tar.name, release, state_of_the_sources(), *own)
+    target, kept = BUILD / f"root-{stamp}.img", BUILD / f"installed-{stamp}"
+    if not (target.exists() and kept.exists()):
+        _forget_old_ones()
+        place, fresh = fresh_folder(BUILD / "root"), fresh_folder(kept)
         run("tar", "xf", tar, "-C", place)
+        install(place)
         files = _module_files(release, kernel, (*GUEST_MODULES, "gpio-sim"))
         for file in [*files, *(kernel / "lib/modules" / release).glob("modules.*")]:
             copy = place / "usr" / file.relative_to(kernel)
@@ -253,21 +252,33 @@ def _root(release: str, kernel: Path, tar: Path) -> Path:
             shutil.copy(file, copy)
         run("depmod", "-b", place, release)
         shutil.copytree(overlay, place, dirs_exist_ok=True)
-        (place / "usr/local/sbin/control-port").chmod(0o755)
+        for name in ("control-port", "charger-hardware"):
+            (place / "usr/local/sbin" / name).chmod(0o755)
         run("systemctl", f"--root={place}", "enable", *ENABLED)
         run("systemctl", f"--root={place}", "mask", *MASKED)
         (place / "etc/hostname").write_text("charger\n")
         (place / "etc/machine-id").write_text(f"{'0' * 31}1\n")
-        for name in ("data", "etc/evse-agent", "var/lib/evse-agent", "opt/evse-agent"):
+        for name in MOUNTED:
             (place / name).mkdir(parents=True, exist_ok=True)
-        for old in BUILD.glob("root-*.img"):
-            old.unlink()
+        take_out(place, fresh)
         make_file_system(place, target, ROOT_MEGABYTES)
+        shutil.rmtree(kept, ignore_errors=True)
+        fresh.rename(kept)
         shutil.rmtree(place)
-    return target
+    return target, Installed(kept)
 
 
-ENABLED = ("control-port.service", "charger-hardware.service", "evse-control.service", "evse-agent.service")
+def _forget_old_ones() -> None:
+    """A run of today may still boot from its own."""
+    for old in (*BUILD.glob("root-*.img"), *BUILD.glob("installed-*")):
+        if time.time() - old.stat().st_mtime > KEPT_S:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+
+KEPT_S = 86_400.0
+ENABLED = ("control-port.service", "charger-hardware.service")
+"""Beside those that the installation enables."""
+MOUNTED = ("data", "var/lib/evse-agent", "var/lib/evse-control", "var/log/evse-agent", "var/log/journal")
 MASKED = (
     "getty@tty1.service",
     "serial-getty@ttyS0.service",
@@ -283,28 +294,3 @@ MASKED = (
     "systemd-binfmt.service",
 )
 """What takes time at boot and has no part in a charger."""
-
-
-def make_file_system(tree: Path, target: Path, megabytes: int) -> None:
-    """An ext4 image that holds ``tree``."""
-    partial = target.with_name(target.name + ".partial")
-    partial.unlink(missing_ok=True)
-    run("mke2fs", "-q", "-t", "ext4", "-E", "root_owner=0:0", "-d", tree, partial, f"{megabytes}M")
-    partial.rename(target)
-
-
-def fresh_folder(place: Path) -> Path:
-    fresh = place.with_name(place.name + ".new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    return fresh
-
-
-def _write(target: Path, data: bytes) -> None:
-    partial = target.with_name(target.name + ".partial")
-    partial.write_bytes(data)
-    partial.replace(target)
-
-
-def digest(*texts: str) -> str:
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]

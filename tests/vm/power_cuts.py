@@ -23,6 +23,7 @@ from tests.faults.day import ANNA, BEN
 from tests.faults.oracle import Deed, Verdict
 from tests.faults.place import StuckError
 from tests.vm.disk_judge import Finding, Seen, judge_disk, token
+from tests.vm.inside import CHECKS_INSIDE, PYTHON, STATE
 from tests.vm.machine import GuestError
 from tests.vm.observer import LogWatch, Order, Orders, records
 from tests.vm.site import GuestPlace
@@ -33,11 +34,12 @@ LONGEST_S = 12.0
 """A cut comes at a random moment of so many seconds after both outlets charge."""
 BACK_S = 300.0
 """How long a rebooted charger may take until its outlets charge again."""
-SETTING = ("HeartbeatInterval", "OCPPCommCtrlr.HeartbeatInterval")
+SETTING = ("ConnectionTimeOut", "TxCtrlr.EVConnectionTimeOut")
+"""Not HeartbeatInterval: each accepted boot brings its own (OCPP 1.6 §4.2)."""
 PROFILE = 7
-INSTALL = "import sys; sys.path[:0] = ['/opt/evse-agent/current']; from tests.vm.slot_trial import main; main()"
+INSTALL = f"import sys; sys.path[:0] = ['{CHECKS_INSIDE}']; from tests.vm.slot_trial import main; main()"
 
-OLD_JOURNAL = "cd /var/lib/evse-agent && rm -f journal.db* && cp {} journal.db && sync"
+OLD_JOURNAL = f"cd {STATE} && rm -f journal.db* && cp {{}} journal.db && chown evse:evse journal.db && sync"
 WAKE = """
 import fcntl, sys, time
 time.clock_settime(time.CLOCK_REALTIME, float(sys.argv[1]))
@@ -283,7 +285,7 @@ class Chain:
         done = [order.value for order in self.orders.noted if order.kind == "slot" and order.done_s < 1e12]
         version = f"1.{int(done[-1].split('.')[1]) + 1 if done else 1}"
         self.orders.noted.append(Order("slot", "", version, time.time()))
-        await self.place.machine.check("python3", "-c", INSTALL, version, timeout_s=300)
+        await self.place.machine.check(PYTHON, "-c", INSTALL, version, timeout_s=300)
         last = self.orders.noted[-1]
         self.orders.noted[-1] = Order("slot", "", version, last.sent_s, time.time())
 

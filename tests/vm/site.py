@@ -23,9 +23,9 @@ from tests.faults.oracle import Hardware, lab_hardware
 from tests.faults.place import SETTINGS, FullPlace
 from tests.vm import data_disk
 from tests.vm.image import Image
+from tests.vm.inside import API
 from tests.vm.machine import UPLINK, GuestError, Machine, Setup, line_name
 
-API = "/run/evse-agent/api.sock"
 SHOWN_FOR_S = 0.3
 """The display is not asked more often: each look costs an emulated processor some time."""
 
@@ -94,7 +94,9 @@ class GuestPlace(FullPlace):
             self.data = (
                 given
                 if given is not None
-                else await asyncio.to_thread(data_disk.make, self.directory, self.configuration, self._prepare)
+                else await asyncio.to_thread(
+                    data_disk.make, self.directory, self.image.installed, self.configuration, self._prepare
+                )
             )
             self.control, self.agent = GuestProcess(), GuestProcess()  # type: ignore[assignment]
             self.machine = self.new_machine(self.data)

@@ -14,17 +14,17 @@ from agent.slots.guard import Slots
 from agent.slots.install import EXIT_RESTART_NEEDED
 from tests.slots import bundles as bundles_module
 from tests.slots.bundles import Maker, first_slot, small_installer
+from tests.vm.inside import CHECKS
 from tests.vm.observer import Order
 
 PLACE = Path("/opt/evse-agent/trial")
 BUNDLES = Path("/opt/evse-agent/bundles")
-CODE = "opt/current"
 VERSIONS = 60
 
 
 def prepare(tree: Path) -> None:
     """Put onto a data disk: slot a at version 1.0, the maker's root, bundles 1.1, 1.2, …, and this module."""
-    bundles, code = tree / "opt/bundles", tree / CODE / "tests"
+    bundles, code = tree / "opt/bundles", tree / CHECKS / "tests"
     bundles.mkdir()
     with tempfile.TemporaryDirectory() as folder:
         maker = Maker(Path(folder))
@@ -33,8 +33,8 @@ def prepare(tree: Path) -> None:
         shutil.copy(maker.trust.roots[0], bundles / "root.pem")
     (tree / "opt/trial").mkdir()
     first_slot(tree / "opt/trial")
-    observer = Path(__file__).with_name("observer.py")
-    for source in (Path(__file__), observer, Path(bundles_module.__file__)):
+    beside = [Path(__file__).with_name(name) for name in ("observer.py", "inside.py")]
+    for source in (Path(__file__), *beside, Path(bundles_module.__file__)):
         place = code / source.parent.name
         place.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, place)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.faults.day import ANNA
 from tests.vm import image
-from tests.vm.data_disk import CODE
+from tests.vm.inside import CHECKS, CHECKS_INSIDE, PYTHON
 from tests.vm.machine import Machine
 from tests.vm.place_of_build import BUILD, ROOT
 from tests.vm.site import GuestPlace
@@ -33,7 +33,7 @@ Work = Callable[[], Coroutine[None, None, str]]
 def prepare(tree: Path) -> None:
     """Put the checks that run inside onto the data disk."""
     for name in INSIDE:
-        place = tree / CODE / name
+        place = tree / CHECKS / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, place)
 
@@ -68,9 +68,9 @@ async def run(say: Say) -> int:
         machine = site.machine
         await machine.check("systemctl", "stop", "evse-agent.service", "evse-control.service")
         for name, argv in (
-            ("kernel GPIO (gpio-sim) through our lines", [f"/opt/evse-agent/current/{INSIDE[2]}"]),
+            ("kernel GPIO (gpio-sim) through our lines", [f"{CHECKS_INSIDE}/{INSIDE[2]}"]),
             ("contactor and RCD through gpiozero and our pin factory", ["-m", "tests.vm.in_guest", "gpiozero"]),
-            ("a keyboard that types cards (uinput)", [f"/opt/evse-agent/current/{INSIDE[3]}"]),
+            ("a keyboard that types cards (uinput)", [f"{CHECKS_INSIDE}/{INSIDE[3]}"]),
             ("temperature on I2C (i2c-stub, lm75)", ["-m", "tests.vm.in_guest", "temperature"]),
             ("a full charge by can-board over can0/can1", ["-m", "tests.vm.in_guest", "can", "can-board", "250000"]),
             ("a full charge by canopen-io over can0/can1", ["-m", "tests.vm.in_guest", "can", "canopen-io", "125000"]),
@@ -82,7 +82,7 @@ async def run(say: Say) -> int:
 
 def _python(machine: Machine, argv: list[str]) -> Work:
     async def work() -> str:
-        command = ["env", "PYTHONPATH=/opt/evse-agent/current", "python3", *argv]
+        command = ["env", f"PYTHONPATH={CHECKS_INSIDE}", PYTHON, *argv]
         out = await machine.check(*command, timeout_s=CHECK_S - 60)
         return "well" + (f", {last[-1]}" if (last := out.strip().splitlines()) else "")
 

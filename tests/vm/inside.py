@@ -1,0 +1,10 @@
+"""Where things lie on the virtual charger. Also read by what runs inside of it."""
+
+CHECKS = "opt/checks"
+"""Code of the tests that runs inside, below the data disk's root; the product is beside it, in its slots."""
+CHECKS_INSIDE = "/opt/evse-agent/checks"
+PYTHON = "/opt/evse-agent/current/bin/python"
+"""The installed environment's interpreter."""
+CONFIGURATION = "/etc/evse-agent/config.yaml"
+STATE = "/var/lib/evse-agent"
+API = "/run/evse-agent/api.sock"
