@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent import __version__, config
@@ -29,7 +29,8 @@ from agent.local.server import LocalApiError, LocalServer
 from agent.local.status import StatusDocument
 from agent.logs import configure
 from agent.notify import notify, watchdog_period_s
-from agent.slots.here import may_carry_back
+from agent.slots.here import may_carry_back, slots_here
+from agent.slots.preset import preset
 from agent.station.documents import EvseDocument, ReasonDocument, moment
 
 log = logging.getLogger(__name__)
@@ -163,6 +164,7 @@ def _once(path: Path) -> int | None:
 
     try:
         configuration = config.load(path, drivers=False)  # the agent opens no device
+        configuration = replace(configuration, update=preset(configuration.update, slots_here()))
     except config.ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return _refused(path, str(error))

@@ -28,7 +28,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "agent/files": ("agent.clock", "agent.config.schema", "agent.durable"),
     "agent/update": ("agent.files", "agent.clock", "agent.config.schema", "agent.security.certificates"),
     "agent/metrics": ("agent.link.messages", "agent.local.status"),
-    "agent/slots": ("agent.update.verify",),
+    "agent/slots": ("agent.config.schema", "agent.update.verify"),
     "agent/ocpp": (
         "agent.station",
         "agent.journal",

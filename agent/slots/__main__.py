@@ -15,10 +15,9 @@ from pathlib import Path
 from agent.slots import bundle, request
 from agent.slots.guard import SlotError, Slots
 from agent.slots.install import EXIT_BAD_FILE, Installer
+from agent.slots.preset import TRUSTED
 
 ROOT = Path("/opt/evse-agent")
-TRUSTED = Path("/etc/evse-agent/manufacturer")
-"""The manufacturer's roots. Root's own folder: those that the network installs are the agent's, who may be attacked."""
 REQUESTS = Path("/var/lib/evse-agent/update")
 ANSWERS = Path("/run/evse-slots")
 

@@ -6,7 +6,8 @@
     <root>/slots.json                 a slot that has yet to prove itself, or one that was taken back
 
     guard.py --root R check        before each start: finish or undo what a power cut left half done, count the start
-                                   of a slot that is not confirmed, take it back when it was started too often
+                                   of a slot that is not confirmed, take it back when it was started too often;
+                                   --restart UNIT: which must then come back from the other slot, too
     guard.py --root R confirm      exit 0 when the new version runs; it stays then
     guard.py --root R roll-back    take a version back that has not been confirmed
     guard.py --root R show         what is where, as JSON
@@ -22,6 +23,7 @@ import contextlib
 import fcntl
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -241,16 +243,26 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def restart(unit: str) -> None:
+    """The other half runs from the slot that was left. Without waiting for it: it may be ordered after this start."""
+    for words in (["reset-failed", unit], ["--no-block", "restart", unit]):
+        subprocess.run(["systemctl", *words], check=False, timeout=30, stdin=subprocess.DEVNULL)
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="which of the two slots of the software runs")
     parser.add_argument("--root", type=Path, default=Path("/opt/evse-agent"))
+    parser.add_argument("--restart", metavar="UNIT", help="check: start this unit afresh when the slot has changed")
     parser.add_argument("command", choices=("check", "confirm", "roll-back", "show"))
     options = parser.parse_args(arguments)
     slots = Slots(options.root)
     try:
         with slots.locked():
             if options.command == "check":
+                before = slots.running()
                 said = slots.check()
+                if options.restart and slots.running() != before:
+                    restart(options.restart)
             elif options.command == "confirm":
                 slots.confirm()
                 said = "the new version stays"

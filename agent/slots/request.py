@@ -23,10 +23,14 @@ from agent.slots.install import EXIT_BAD_FILE, Installer
 
 COMMANDS = ("install", "confirm", "roll-back", "restart")
 POLL_S = 0.2
+AGAIN_S = 30.0
+"""A request without an answer is put again: one that comes while the service is about to end starts nothing."""
 MAX_REQUEST = 16 * 1024
 
-RESTART = ("systemctl", "--no-block", "restart", "evse-control.service", "evse-agent.service")
-"""Both halves come back from the slot that ``current`` leads to. The agent asks only while nobody charges."""
+UNITS = ("evse-control.service", "evse-agent.service")
+RESTART = (("systemctl", "reset-failed", *UNITS), ("systemctl", "--no-block", "restart", *UNITS))
+"""Both halves come back from the slot that ``current`` leads to, also one that has given up. The last of the commands
+counts. The agent asks only while nobody charges."""
 
 
 def ask(
@@ -41,9 +45,11 @@ def ask(
     number = uuid.uuid4().hex
     requests.mkdir(mode=0o750, parents=True, exist_ok=True)
     request = {"id": number, "command": command, "file": "" if file is None else str(file.absolute())}
-    write_whole(requests / "request.json", json.dumps(request))
-    waited_s = 0.0
+    waited_s, put_s = 0.0, -AGAIN_S
     while waited_s < longest_s:
+        if waited_s >= put_s + AGAIN_S:
+            put_s = waited_s
+            write_whole(requests / "request.json", json.dumps(request))
         try:
             answer = json.loads((answers / "answer.json").read_text("utf-8"))
         except (OSError, ValueError):
@@ -56,28 +62,46 @@ def ask(
 
 
 def serve(
-    requests: Path, answers: Path, slots: Slots, installer: Installer, restart: Sequence[str] = RESTART
+    requests: Path, answers: Path, slots: Slots, installer: Installer, restart: Sequence[Sequence[str]] = RESTART
 ) -> tuple[int, str]:
-    """Do what the request says and answer it. Return the same: exit status and text."""
+    """Do what the request says and answer it, and what was asked meanwhile. Return the last exit status and text."""
+    answered = _number(answers / "answer.json")
+    while True:
+        number, status, text = _serve_one(requests, answers, answered, slots, installer, restart)
+        # The service manager starts nothing for a request that comes while this one is served.
+        if number is None or _number(requests / "request.json") in (None, number):
+            return status, text
+        answered = number
+
+
+def _serve_one(
+    requests: Path,
+    answers: Path,
+    answered: str | None,
+    slots: Slots,
+    installer: Installer,
+    restart: Sequence[Sequence[str]],
+) -> tuple[str | None, int, str]:
     try:
-        handle = os.open(requests / "request.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(handle, "rb") as source:
-            request = json.loads(source.read(MAX_REQUEST))
+        request = _read(requests / "request.json")
         number, command, file = str(request["id"])[:64], str(request["command"]), Path(str(request["file"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return 1, f"{requests}: no request that can be read ({error})"
+        return None, 1, f"{requests}: no request that can be read ({error})"
+    if number == answered:
+        return number, 0, ""
     status, text = perform(command, file, slots, installer, restart)
     write_whole(answers / "answer.json", json.dumps({"id": number, "status": status, "text": text}))
-    return status, text
+    return number, status, text
 
 
 def perform(
-    command: str, file: Path, slots: Slots, installer: Installer, restart: Sequence[str] = RESTART
+    command: str, file: Path, slots: Slots, installer: Installer, restart: Sequence[Sequence[str]] = RESTART
 ) -> tuple[int, str]:
     """Do one command. Return its exit status and what there is to say."""
     try:
         if command == "restart":
-            done = subprocess.run(restart, check=False, capture_output=True, text=True, timeout=60)
+            for words in restart:
+                done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
             return done.returncode, done.stderr.strip()
         with slots.locked():
             if command == "install":
@@ -93,3 +117,20 @@ def perform(
         return EXIT_BAD_FILE, f"{file.name}: {error}"
     except (SlotError, OSError, subprocess.SubprocessError) as error:
         return 1, f"{command}: {error}"
+
+
+def _read(path: Path) -> dict[str, object]:
+    """Raises OSError and ValueError. The folder may be the agent's, who may be attacked: no links, no pipes."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as source:
+        found = json.loads(source.read(MAX_REQUEST))
+    if not isinstance(found, dict):
+        raise ValueError("it is no object")
+    return found
+
+
+def _number(path: Path) -> str | None:
+    try:
+        return str(_read(path)["id"])[:64]
+    except (OSError, ValueError, KeyError):
+        return None

@@ -88,6 +88,8 @@ class Rules:
     can_roll_back: bool
     health_s: float
     """A new version must be healthy so soon after its start."""
+    steady_s: float = 0.0
+    """And must have been so for so long without a break before it stays."""
 
 
 class Machine:
@@ -98,6 +100,7 @@ class Machine:
         self._actions: list[Action] = []
         self._again_at: float | None = None
         self._prove_by: float | None = None
+        self._well_since: float | None = None
         self._held = False
         self._asked = False
         """Confirm or RollBack is under way."""
@@ -271,7 +274,7 @@ class Machine:
             left = 0.0 if self.order.install_utc_s is None else self.order.install_utc_s - moment.utc_s
             return now + min(left, LONGEST_WAIT_S) if left > 0 else None
         if self.phase in (Phase.INSTALLING, Phase.PROVING) and self._prove_by is not None and not self._asked:
-            return self._prove_by
+            return self._prove_by if self._well_since is None else self._well_since + self._rules.steady_s
         return None
 
     # ---- parts ------------------------------------------------------------------------------------------------------
@@ -293,10 +296,16 @@ class Machine:
 
     def _prove(self, facts: Facts) -> None:
         assert self._prove_by is not None
+        now = facts.moment.monotonic_s
         if facts.healthy:
-            self._asked = True
-            self._do(Confirm())
-        elif facts.moment.monotonic_s >= self._prove_by:
+            # One look is not enough: control tells every 10 s how punctual it was.
+            self._well_since = now if self._well_since is None else self._well_since
+            if now >= self._well_since + self._rules.steady_s:
+                self._asked = True
+                self._do(Confirm())
+            return
+        self._well_since = None
+        if now >= self._prove_by:
             if facts.offline_sane and not self._was_online:
                 # The old version had no network either: the new one is not to blame.
                 self._asked = True

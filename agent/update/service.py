@@ -51,6 +51,8 @@ _KEY = "update"
 
 VERIFY_S = 300.0
 CERTIFICATE_S = 15.0
+STEADY_S = 20.0
+"""A new version must be well for so long before it stays; a third of ``update.health_s`` where that is less."""
 LAST_WORDS_S = 5.0
 """What is to be told before a restart gets so long to go out."""
 
@@ -98,7 +100,8 @@ class Updates:
         self._keeper = keeper
         self._notices = notices
         self._host = host
-        rules = Rules(bool(self._rules.confirm), bool(self._rules.roll_back), self._rules.health_s)
+        health_s = self._rules.health_s
+        rules = Rules(bool(self._rules.confirm), bool(self._rules.roll_back), health_s, min(STEADY_S, health_s / 3))
         self._machine = Machine(rules, keeper.kept(TABLE).get(_KEY))
         self._image = config.paths.state_dir / "update" / "image"
         self._work: asyncio.Task[None] | None = None

@@ -12,16 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from agent.config.schema import Update
 from agent.slots import __main__ as command
 from agent.slots import guard
 from agent.slots.bundle import BundleError, Trust, check_machine, open_bundle, read_roots, version_key
 from agent.slots.guard import MAX_STARTS, SlotError, Slots
 from agent.slots.install import EXIT_BAD_FILE, EXIT_RESTART_NEEDED, Installer
-from agent.slots.request import ask, perform, serve
+from agent.slots.preset import preset
+from agent.slots.request import RESTART, ask, perform, serve
 from agent.slots.wheels import WheelError, build
 from agent.update.commands import EXIT_RESTART_NEEDED as AGENT_RESTART
 from agent.update.commands import EXIT_VERIFICATION_FAILED
-from tests.slots.bundles import ROOTS, Maker, first_slot, make_wheel, probe_small, runs, small_installer
+from tests.slots.bundles import ROOTS, Maker, build_small, first_slot, make_wheel, probe_small, runs, small_installer
 
 
 @pytest.fixture
@@ -231,6 +233,62 @@ def test_the_agent_asks_and_the_service_with_the_rights_answers(maker: Maker, sl
     assert ask(requests, answers, "confirm", None, 0.3, lambda _: None)[0] == 1
 
 
+def test_what_is_asked_while_another_request_is_served_is_not_lost(maker: Maker, slots: Slots, tmp_path: Path) -> None:
+    """The service manager starts nothing for a file that changes while the service runs."""
+    requests, answers = tmp_path / "requests", tmp_path / "answers"
+    answers.mkdir()
+    requests.mkdir()
+
+    def put(number: str, wanted: str) -> None:
+        text = json.dumps({"id": number, "command": wanted, "file": str(maker.bundle("1.1"))})
+        (requests / "request.json").write_text(text)
+
+    class Slow(Installer):
+        def install(self, file: Path) -> int:
+            status = super().install(file)
+            put("2", "confirm")
+            return status
+
+    installer = Slow(slots, maker.trust, build=build_small, probe=probe_small)
+    put("1", "install")
+    assert serve(requests, answers, slots, installer) == (0, "the new version stays")
+    assert json.loads((answers / "answer.json").read_text())["id"] == "2"
+    # Started once more for a request that has its answer, it does nothing.
+    assert serve(requests, answers, slots, installer) == (0, "")
+
+
+def test_a_request_without_an_answer_is_put_again(tmp_path: Path) -> None:
+    request, seen = tmp_path / "request.json", 0
+
+    def sleep(_: float) -> None:
+        nonlocal seen
+        seen += request.exists()
+        request.unlink(missing_ok=True)
+
+    assert ask(tmp_path, tmp_path, "confirm", None, 100.0, sleep)[0] == 1
+    assert seen == 4
+
+
+def test_a_restart_lets_a_unit_that_gave_up_start_again(maker: Maker, slots: Slots, tmp_path: Path) -> None:
+    assert RESTART[0][:2] == ("systemctl", "reset-failed")
+    note = tmp_path / "note"
+    words = [("sh", "-c", f"echo {text} >> {note}; exit {status}") for text, status in (("first", 1), ("second", 0))]
+    status, _ = perform("restart", Path(), slots, small_installer(slots.root, maker.trust), words)
+    assert (status, note.read_text().split()) == (0, ["first", "second"])
+
+
+def test_the_slots_own_commands_where_the_configuration_names_none(slots: Slots, maker: Maker, tmp_path: Path) -> None:
+    roots = maker.place / ROOTS
+    found = preset(Update(health_s=60.0), slots, roots)
+    assert found.install == (f"{slots.root}/current/bin/evse-slots", "ask", "install", "{file}")
+    assert (found.confirm[-1], found.roll_back[-1], found.restart[-1]) == ("confirm", "roll-back", "restart")
+    assert found.health_s == 60.0
+    own = Update(install=("/usr/bin/mine",))
+    assert preset(own, slots, roots) is own
+    assert preset(Update(), None, roots) == Update()
+    assert preset(Update(), slots, tmp_path) == Update(), "no root, and yet an update is offered"
+
+
 def test_a_request_that_is_no_request_or_a_link_is_not_served(slots: Slots, maker: Maker, tmp_path: Path) -> None:
     installer = small_installer(slots.root, maker.trust)
     for text in ("", "[]", '{"id": 1}', "\0"):
@@ -257,6 +315,24 @@ def test_the_command_line(maker: Maker, slots: Slots, capsys: pytest.CaptureFixt
     assert json.loads(capsys.readouterr().out)["running"] == "a"
     assert command.main([*base, "check"]) == 0
     assert command.main([*base, "confirm"]) == 1
+
+
+@pytest.mark.process
+def test_the_guard_lets_the_other_half_come_back_from_the_same_slot(maker: Maker, slots: Slots, tmp_path: Path) -> None:
+    small_installer(slots.root, maker.trust).install(maker.bundle("1.1"))
+    note, tool = tmp_path / "note", tmp_path / "systemctl"
+    tool.write_text(f'#!/bin/sh\necho "$@" >> {note}\n')
+    tool.chmod(0o755)
+    words = [sys.executable, "-I", "-S", guard.__file__, "--root", str(slots.root), "--restart", "evse-control.service"]
+    for _ in range(MAX_STARTS + 1):
+        assert not note.exists(), "restarted without need"
+        path = f"{tmp_path}:/usr/bin:/bin"
+        subprocess.run([*words, "check"], check=True, stdout=subprocess.DEVNULL, timeout=60, env={"PATH": path})
+    assert runs(slots) == "1.0"
+    assert note.read_text().splitlines() == [
+        "reset-failed evse-control.service",
+        "--no-block restart evse-control.service",
+    ]
 
 
 @pytest.mark.process

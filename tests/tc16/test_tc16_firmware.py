@@ -114,7 +114,7 @@ async def test_tc_044_an_installation_waits_for_the_session_and_idle_connectors_
     await rig.until(lambda: _seen(rig, 2)[-2:] == ["Unavailable", "Available"])
 
 
-@case(change=updating(confirm=CONFIRM))
+@case(change=updating(confirm=CONFIRM, health_s=15.0))
 async def test_tc_044_a_new_version_that_needs_a_restart_is_told_after_it(rig: Rig) -> None:
     (rig.config.paths.state_dir / "exit").write_text("10")
     with FileServer("http") as server:
@@ -127,7 +127,7 @@ async def test_tc_044_a_new_version_that_needs_a_restart_is_told_after_it(rig: R
         await statuses(rig, "Installed")
 
 
-@case(change=updating(confirm=(sys.executable, "-c", "import sys; sys.exit(1)")))
+@case(change=updating(confirm=(sys.executable, "-c", "import sys; sys.exit(1)"), health_s=15.0))
 async def test_tc_044_a_new_version_that_did_not_start_is_told_as_failed(rig: Rig) -> None:
     """The boot loader, or the check before the start, has put the old one back: ``confirm`` says no."""
     (rig.config.paths.state_dir / "exit").write_text("10")

@@ -252,6 +252,41 @@ def test_one_that_does_not_become_healthy_is_taken_back() -> None:
     assert (world.held, world.kept) == (False, "null")
 
 
+def test_one_good_look_is_no_proof() -> None:
+    """Control tells only every 10 s how punctual its loop was: what is late is found out a while after the start."""
+    world = World(rules=Rules(True, True, 900.0, 20.0))
+    world.order()
+    world.downloaded()
+    world.installed(InstallResult.RESTART_NEEDED)
+    assert world.doing == "", "it looked well for a moment, and was kept for that"
+    world.step(10)
+    world.healthy = False
+    world.step()
+    world.step(15)
+    world.healthy = True
+    world.step()
+    world.step(19)
+    assert world.doing == ""
+    world.step(1)
+    assert world.doing == "Confirm"
+    world.confirmed()
+    assert world.told[-1] is Status.INSTALLED
+
+
+def test_one_that_is_well_now_and_then_is_taken_back_when_its_time_is_up() -> None:
+    world = World(rules=Rules(True, True, 900.0, 20.0))
+    world.order()
+    world.downloaded()
+    world.healthy = False
+    world.installed(InstallResult.RESTART_NEEDED)
+    for _ in range(45):
+        assert world.doing == ""
+        for world.healthy in (True, False):
+            world.step()
+            world.step(10)
+    assert world.doing == "RollBack"
+
+
 def test_the_boot_loader_went_back_by_itself() -> None:
     world = World()
     world.order()
