@@ -1,0 +1,16 @@
+"""What drivers are shown: prices, costs, languages."""
+
+from __future__ import annotations
+
+from agent.station.settings.setting import Kind, Setting
+
+SETTINGS = (
+    Setting("TariffCostCtrlr.Enabled", Kind.BOOLEAN, True, "take and show prices and costs"),
+    Setting("TariffCostCtrlr.NumberOfDecimalsForCostValues", Kind.INTEGER, 3, "of amounts that are shown", "", 0, 6),
+    Setting("TariffCostCtrlr.DefaultPrice", Kind.STRING, "", "price and text for everybody, as JSON"),
+    Setting("TariffCostCtrlr.DefaultPriceTexts", Kind.STRING, "", "such texts by language, as JSON"),
+    Setting("TariffCostCtrlr.IdleFeeAfterStop", Kind.BOOLEAN, False, "idle costs go on until the plug is out"),
+    Setting("DisplayMessageCtrlr.MultiLanguage", Kind.BOOLEAN, True, "show texts in the display's language"),
+    Setting("DisplayMessageCtrlr.SupportedLanguages", Kind.MEMBERS, ("en",), "of the display", writable=False),
+    Setting("DisplayMessageCtrlr.Language", Kind.STRING, "en", "of the display, one of those supported"),
+)
