@@ -49,6 +49,8 @@ evse.slice              $lib/systemd/system/evse.slice
 evse-control.service    $lib/systemd/system/evse-control.service
 evse-agent.service      $lib/systemd/system/evse-agent.service
 evse-console@.service   $lib/systemd/system/evse-console@.service
+evse-config.path        $lib/systemd/system/evse-config.path
+evse-config.service     $lib/systemd/system/evse-config.service
 evse-slots.path         $lib/systemd/system/evse-slots.path
 evse-slots.service      $lib/systemd/system/evse-slots.service
 evse-retry@.service     $lib/systemd/system/evse-retry@.service
@@ -100,6 +102,13 @@ put_units() {
     done
 }
 
+# The manufacturer's roots, where the bundle carries them: what updates must be signed with (docs/updates.md).
+put_roots() {
+    for pem in "$here"/manufacturer/*.pem; do
+        [ ! -e "$pem" ] || install -D -m 644 "$pem" "$etc/manufacturer/${pem##*/}"
+    done
+}
+
 put_config() {
     install -m 644 "$here/config.example.yaml" "$root/config.example.yaml"
     if [ -e "$etc/config.yaml" ]; then
@@ -118,8 +127,9 @@ install_all() {
     [ -n "$packaged" ] || put_units
     systemd-sysusers
     systemd-tmpfiles --create evse-agent.conf || refuse "the folders could not be made; what systemd-tmpfiles says is above"
+    put_roots
     put_config
-    systemctl --quiet enable evse-control.service evse-agent.service evse-slots.path
+    systemctl --quiet enable evse-control.service evse-agent.service evse-slots.path evse-config.path
     if running; then
         systemctl daemon-reload
         ! command -v udevadm >/dev/null || udevadm control --reload 2>/dev/null || true
@@ -141,7 +151,7 @@ finish() {
     [ -n "$start" ] && running || return 0
     # Contactors open while control restarts. The agent goes first, so that it takes note of the charge that goes on.
     systemctl reset-failed evse-control.service evse-agent.service 2>/dev/null || true
-    systemctl restart evse-slots.path evse-control.service evse-agent.service
+    systemctl restart evse-slots.path evse-config.path evse-control.service evse-agent.service
     systemctl try-restart 'evse-console@*.service'
     say "running: evse-agent status"
 }
@@ -149,9 +159,9 @@ finish() {
 # ---- remove ----
 remove_all() {
     if running; then
-        systemctl stop evse-slots.path 'evse-console@*.service' 'evse-retry@*.timer' evse-agent.service evse-control.service 2>/dev/null || true
+        systemctl stop evse-slots.path evse-config.path 'evse-console@*.service' 'evse-retry@*.timer' evse-agent.service evse-control.service 2>/dev/null || true
     fi
-    systemctl --quiet disable evse-control.service evse-agent.service evse-slots.path 2>/dev/null || true
+    systemctl --quiet disable evse-control.service evse-agent.service evse-slots.path evse-config.path 2>/dev/null || true
     if [ -z "$packaged" ]; then
         places | while read -r _ target; do rm -f "$target"; done
         rm -rf "$lib/evse-agent"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes a bundle: everything that a charger needs to install without a network, for several machines in one tar.
 
-    make_bundle.py [--out DIR] [--machines x86_64,aarch64,armv7l] [--pythons 3.11,3.13]
+    make_bundle.py [--out DIR] [--machines x86_64,aarch64,armv7l] [--pythons 3.11,3.13] [--roots DIR]
 
 The bundle holds install.sh, units, the example of a configuration, and wheels: the agent's own, built here, and the
 pinned ones of what it depends on, as far as the package index has them for a machine. What it lacks is named in the
@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "build")
     parser.add_argument("--machines", default=",".join(PLATFORMS))
     parser.add_argument("--pythons", default="3.11,3.13")
+    parser.add_argument("--roots", type=Path, metavar="DIR", help="the manufacturer's roots (*.pem), for signed updates")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="evse-bundle-") as folder:
         scratch = Path(folder)
@@ -52,6 +53,9 @@ def main() -> int:
                 missing = fetch(own, tree / "wheels", machine, python)
                 print(f"{machine}, Python {python}: " + (f"lacks {', '.join(missing)}" if missing else "complete"))
         carry(tree)
+        for pem in sorted(options.roots.glob("*.pem")) if options.roots else ():
+            (tree / "manufacturer").mkdir(exist_ok=True)
+            shutil.copy(pem, tree / "manufacturer")
         options.out.mkdir(parents=True, exist_ok=True)
         target = options.out / f"{name}.tar"
         pack(tree, target)
