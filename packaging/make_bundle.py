@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "build")
     parser.add_argument("--machines", default=",".join(PLATFORMS))
     parser.add_argument("--pythons", default="3.11,3.13")
-    parser.add_argument("--roots", type=Path, metavar="DIR", help="the manufacturer's roots (*.pem), for signed updates")
+    parser.add_argument("--roots", type=Path, metavar="DIR", help="the manufacturer's roots (*.pem), for updates")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="evse-bundle-") as folder:
         scratch = Path(folder)
