@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 from agent.station.charging.profile import CAPACITY
 from agent.station.commands import SettingAnswer
-from agent.station.price_texts import PriceError, check_default
+from agent.station.setting_rules import form_problem, standing_problem
 from agent.station.settings import MEASURANDS, SETTINGS, Kind, SettingError, Settings, parse, show
-from agent.station.wall_clock import read_offset, read_transition
 
 MAX_KEYS = 100
 """GetConfigurationMaxKeys: more than there are."""
@@ -31,14 +30,9 @@ FEATURE_PROFILES = (
     "RemoteTrigger",
 )
 
-MAX_ORGANISATION = 64
-"""X.520 ub-organization-name."""
-
 _IN_FILE = {"AuthorizationKey": "ocpp.password", "SecurityProfile": "ocpp.security_profile"}
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-_ROTATIONS = frozenset(("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR"))
-_PING = "OCPPCommCtrlr.WebSocketPingInterval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +72,8 @@ class ConfigurationKey:
             return f"{self.name}: longer than {MAX_VALUE} characters"
         if setting.kind is Kind.INTEGER and not _INTEGER.fullmatch(text.strip()):
             return f"{self.name}: {text[:40]!r} is not a whole number"
-        if self.name == "CpoName" and not (len(text.strip()) <= MAX_ORGANISATION and text.isprintable()):
-            return f"CpoName: give at most {MAX_ORGANISATION} printable characters"
-        if self.name in _FORMS and (problem := _FORMS[self.name](text)):
+        if problem := form_problem(self.setting, text):
             return f"{self.name}: {problem}"
-        if self.name == "ConnectorPhaseRotation":
-            return _rotation_problem(text)
         try:
             parse(setting, text)
         except SettingError as error:
@@ -151,7 +141,7 @@ _VIEWS: Mapping[str, str] = {
     "TransactionResumptionTimeout": "TxCtrlr.ResumptionTimeout",
     "SupportedFileTransferProtocols": "OCPPCommCtrlr.FileTransferProtocols",
     "UnlockConnectorOnEVSideDisconnect": "OCPPCommCtrlr.UnlockOnEVSideDisconnect",
-    "WebSocketPingInterval": _PING,
+    "WebSocketPingInterval": "OCPPCommCtrlr.WebSocketPingInterval",
 }
 """§9.1 to §9.3, those of the pricing extension (docs/pricing.md) and of signed meter values
 (docs/signed-meter-values.md), and three of our own: StationMaxCurrent, the
@@ -206,44 +196,6 @@ def initial_settings(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield key.setting, text
 
 
-def ping_problem(settings: Settings, text: str) -> str:
-    """Errata 9.1.36: pings must find a dead link before transaction messages use up their tries."""
-    ping = int(text)
-    bound = settings.integer("OCPPCommCtrlr.MessageAttempts") * settings.integer("OCPPCommCtrlr.MessageAttemptInterval")
-    if ping == 0 or bound == 0 or ping < bound:
-        return ""
-    return f"WebSocketPingInterval: {ping} s is not below attempts × retry interval, {bound} s"
-
-
-def _rotation_problem(text: str) -> str:
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        connector, _, rotation = part.partition(".")
-        if not connector.isascii() or not connector.isdigit() or rotation.strip() not in _ROTATIONS:
-            return f"ConnectorPhaseRotation: {part[:40]!r} is not like 1.RST ({', '.join(sorted(_ROTATIONS))})"
-    return ""
-
-
-def _price_problem(text: str) -> str:
-    try:
-        check_default(text)
-    except PriceError as error:
-        return str(error)
-    return ""
-
-
-_FORMS: Mapping[str, Callable[[str], str]] = {
-    "DefaultPrice": _price_problem,
-    "TimeOffset": lambda text: "" if read_offset(text) is not None else "give an offset like -05:00",
-    "TimeOffsetNextTransition": lambda text: (
-        "" if not text.strip() or read_offset(text) is not None else "give an offset like -04:00, or nothing"
-    ),
-    "NextTimeOffsetTransitionDateTime": lambda text: (
-        "" if not text.strip() or read_transition(text) is not None else "give a time like 2026-03-29T01:00:00Z"
-    ),
-}
-"""Keys of the pricing extension whose values have a form of their own: key → what is wrong with a text."""
-
-
 class Configuration:
     """GetConfiguration and ChangeConfiguration (§5.3, §5.8)."""
 
@@ -271,12 +223,8 @@ class Configuration:
     def objection(self, key: ConfigurationKey, text: str) -> str:
         """Say why a change is refused; empty when it may be made."""
         problem = key.problem(text) if key.writable else f"{key.name} is read-only"
-        if not problem and key.setting == _PING:
-            problem = ping_problem(self._settings, text)
-        if not problem and key.name == "Language":
-            languages = self._settings.members("DisplayMessageCtrlr.SupportedLanguages")
-            if text.strip() not in languages:
-                problem = f"Language: {text[:40]!r} is not among SupportedLanguages ({', '.join(languages)})"
+        if not problem and (standing := standing_problem(self._settings, key.setting, text)):
+            problem = f"{key.name}: {standing}"
         return problem
 
     def _entry(self, key: ConfigurationKey) -> dict[str, object]:
