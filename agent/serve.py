@@ -23,7 +23,7 @@ from agent import __version__, config
 from agent.config.schema import LocalApi, Paths
 from agent.journal.errors import JournalError, JournalLockedError
 from agent.journal.journal import Journal
-from agent.local.roles import Role, Roles
+from agent.local.roles import roles_of
 from agent.local.rpc import RpcError
 from agent.local.server import LocalApiError, LocalServer
 from agent.local.status import StatusDocument
@@ -64,17 +64,10 @@ class Face:
         """Return True when the trouble has gone, False when a signal ends it. Raises LocalApiError."""
         path = self._config.api_path if self._config is not None else Paths().runtime_dir / "api.sock"
         groups = self._config.local_api if self._config is not None else LocalApi()
-        roles = Roles(
-            {
-                Role.OBSERVE: groups.observe_groups,
-                Role.OPERATE: groups.operate_groups,
-                Role.SERVICE: groups.service_groups,
-            }
-        )
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ended.set)
-        server = LocalServer(path, self, roles=roles)
+        server = LocalServer(path, self, roles=roles_of(groups))
         await server.start()
         feeding = asyncio.create_task(self._feed(), name="watchdog")
         notify("READY=1")

@@ -21,7 +21,7 @@ from agent.local.commissioning import StatementKey
 from agent.local.commissioning import methods as commissioning_methods
 from agent.local.login import Access
 from agent.local.methods import Caller, Method
-from agent.local.roles import Role, Roles
+from agent.local.roles import Roles, roles_of
 from agent.local.rpc import RpcError
 from agent.local.server import LocalServer, server_topics, subscription_methods
 from agent.local.server import methods as server_methods
@@ -67,7 +67,7 @@ class LocalWork:
         self._clock = clock
         self._security = security
         self._identity = config.identity
-        roles = roles_of(config)
+        roles = roles_of(config.local_api)
         self.access = Access(journal, roles, lambda: clock.now().monotonic_s, self._logged_in)
         self._audit_log = SecurityLog(audit_path(config))
         self.config = ConfigWork(
@@ -177,18 +177,6 @@ class _Nothing:
 
     def __call__(self, *_: Any) -> Any:
         return {}
-
-
-def roles_of(config: Config) -> Roles:
-    """The groups that the configuration gives roles."""
-    groups = config.local_api
-    return Roles(
-        {
-            Role.OBSERVE: groups.observe_groups,
-            Role.OPERATE: groups.operate_groups,
-            Role.SERVICE: groups.service_groups,
-        }
-    )
 
 
 def audit_path(config: Config) -> Path:

@@ -18,6 +18,10 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.config.schema import LocalApi
 
 
 class Role(IntEnum):
@@ -75,6 +79,17 @@ class Roles:
         if peer.uid in (0, self._own_uid):
             return Role.SERVICE
         return max((role for role, numbers in self._groups.items() if numbers & peer.groups), default=Role.NONE)
+
+
+def roles_of(groups: LocalApi) -> Roles:
+    """The roles that the configuration gives to groups of the machine."""
+    return Roles(
+        {
+            Role.OBSERVE: groups.observe_groups,
+            Role.OPERATE: groups.operate_groups,
+            Role.SERVICE: groups.service_groups,
+        }
+    )
 
 
 def _numbers(names: Iterable[str]) -> Iterable[int]:
