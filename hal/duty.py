@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-MIN_CURRENT_A, MAX_CURRENT_A = 6.0, 80.0
+MIN_CURRENT_A = 6.0
+"""No pilot exists below 6 A."""
+MAX_CURRENT_A = 80.0
 
 
 def current_of(duty_pct: float) -> float:

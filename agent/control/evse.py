@@ -10,7 +10,7 @@ from agent.control.fault_book import FaultBook, us_rules
 from agent.control.faults import FAULTS, Condition, FaultPilot
 from agent.control.guards import Guards
 from agent.control.inputs import EvseInputs, EvseOutputs
-from agent.control.limits import MIN_OFFER_A, DutyGovernor, duty_of, lowest
+from agent.control.limits import DutyGovernor, duty_of, lowest
 from agent.control.lock import ZERO_CURRENT_A, LockControl
 from agent.control.permit import Lease, PermitHolder
 from agent.control.phases import PhaseSwitch
@@ -22,7 +22,7 @@ from agent.control.tries import Tries
 from agent.control.view import indication_of, observe
 from agent.control.wake import WakeUp
 from agent.link.messages import FaultCode, FaultReport, Hold, Permit
-from hal.duty import current_of
+from hal.duty import MIN_CURRENT_A, current_of
 from hal.ports import PortKind
 from hal.values import PILOT_F_PCT, PILOT_X1_PCT, Cable, Indication, PilotState
 
@@ -316,7 +316,7 @@ class EvseControl:
             holds.append(Hold.NO_PERMIT)
         elif lease is Lease.EXPIRED:
             holds.append(Hold.LEASE_EXPIRED)
-        elif not self.limit_a >= MIN_OFFER_A:
+        elif not self.limit_a >= MIN_CURRENT_A:
             # A cable that is not known (yet) sets a limit of 0, and is a check that has not passed.
             holds.append(Hold.LIMIT_BELOW_MINIMUM if guards.cable.known else Hold.CHECKS_PENDING)
         sequence = self.sequence

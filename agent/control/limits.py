@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from hal.duty import MAX_CURRENT_A
 from hal.values import PILOT_X1_PCT
 
-MIN_OFFER_A = 6.0
-"""No pilot exists below 6 A."""
-MAX_OFFER_A = 80.0
 DEAD_BAND_A = 0.5
 """A raise by less than this does not move the pilot (iec61851.md §2.3)."""
 
@@ -29,7 +27,7 @@ def duty_of(current_a: float) -> float:
     elif current_a < 52.5:
         duty = 85.0
     else:
-        duty = min(current_a, MAX_OFFER_A) / 2.5 + 64.0
+        duty = min(current_a, MAX_CURRENT_A) / 2.5 + 64.0
     return math.floor(duty * 100.0 + 1e-6) / 100.0
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from enum import Enum
 
-from agent.control.limits import MIN_OFFER_A
 from agent.control.timing import MAX_LEASE_S
 from agent.link.messages import Permit
+from hal.duty import MIN_CURRENT_A
 
 
 class Lease(Enum):
@@ -55,7 +55,7 @@ class PermitHolder:
             return Lease.NONE
         if now < self._expires_at:
             return Lease.LIVE
-        if self._fail_safe_a >= MIN_OFFER_A and now < self._expires_at + self._fail_safe_s:
+        if self._fail_safe_a >= MIN_CURRENT_A and now < self._expires_at + self._fail_safe_s:
             return Lease.FAIL_SAFE
         return Lease.EXPIRED
 

@@ -6,8 +6,8 @@ import math
 
 from agent.config.schema import Temperature
 from agent.control.faults import Condition, FaultPilot
-from agent.control.limits import MIN_OFFER_A
 from agent.control.timing import TEMPERATURE_STALE_S
+from hal.duty import MIN_CURRENT_A
 from hal.values import TemperatureReading
 
 
@@ -46,6 +46,6 @@ class TemperatureWatch:
         if celsius is None or celsius <= rule.derate_c:
             return full_a
         if celsius >= rule.pause_c:
-            return MIN_OFFER_A  # the pause itself is the fault's doing
+            return MIN_CURRENT_A  # the pause itself is the fault's doing
         share = (rule.pause_c - celsius) / (rule.pause_c - rule.derate_c)
-        return MIN_OFFER_A + (full_a - MIN_OFFER_A) * share
+        return MIN_CURRENT_A + (full_a - MIN_CURRENT_A) * share
