@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import termios
 import time
 import tty
@@ -219,8 +218,6 @@ def own_terminal() -> Iterator[Terminal]:
     try:
         term = os.environ.get("TERM", "dumb")
         terminal.probe(allowed=term not in ("dumb", "unknown", ""))
-        if terminal.abilities.columns == 80:
-            terminal.abilities.columns = shutil.get_terminal_size((80, 24)).columns
         yield terminal
     finally:
         terminal.close()
