@@ -173,6 +173,8 @@ class LocalServer:
             try:
                 events, wake = subscriber.due(loop.time())
             except Exception:
+                # Values come from all over the agent. A fault in one costs its subscriber, not the agent: a task that
+                # died in silence would leave the subscriber waiting for ever.
                 log.exception("local API: a topic failed; its subscriber is dropped")
                 self._drop(client)
                 return
