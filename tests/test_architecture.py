@@ -54,6 +54,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "agent.local.roles",
         "agent.local.screen",
         "agent.config",
+        "agent.durable",
         "agent.__version__",
     ),
     # simulators/charger.py runs the product's processes and asks them over their own local API.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -300,6 +301,24 @@ def test_offline_the_file_is_written_whole_and_the_old_one_kept(bench: Any, tmp_
     stamp = path.stat().st_mtime_ns
     assert run(bench, line, path)[0] == 0
     assert path.stat().st_mtime_ns == stamp, "the same answers change nothing"
+
+
+def test_offline_the_new_name_is_on_the_disk_before_it_is_reported(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("logging: {level: debug}\n")
+    synced = []
+    to_disk = os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append((Path(os.readlink(f"/proc/self/fd/{handle}")), "GR-ATH-0314" in path.read_text()))
+        to_disk(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    line = f"commission --common {COMMON} --file {CHARGER} --offline --report {tmp_path}/r.json"
+    assert run(bench, line, path)[0] == 0
+    assert (tmp_path, True) in synced, "a loss of power may bring the old file back"
 
 
 def test_in_a_script_without_answers_it_says_so(bench: Any, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from agent.console.commissioning import configuration as made
 from agent.console.commissioning import report, wizard
 from agent.console.commissioning.answers import Answers, from_files, mistakes
 from agent.console.context import Context, RefusedError
+from agent.durable import sync_folder
 from agent.local.place import DEFAULT_CONFIG
 from agent.local.roles import Role
 
@@ -151,6 +152,7 @@ def _write(path: Path, text: str) -> bool:
             kept.unlink(missing_ok=True)
             os.link(path, kept)
         Path(name).replace(path)
+        sync_folder(path.parent)
     except OSError as error:
         raise RefusedError(f"{path}: {error}") from None
     return True
