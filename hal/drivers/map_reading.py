@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 
 class MapError(ValueError):
     """A register map breaks a rule. The text names the file, the place and the remedy."""
+
+
+def read_yaml(text: str) -> Any:
+    """Raises yaml.YAMLError."""
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def read_file(path: Path, missing: Callable[[], str]) -> Any:
+    """Return the content of a YAML file. ``missing`` gives the words for one that is not there. Raises MapError."""
+    try:
+        return read_yaml(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MapError(missing()) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise MapError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise MapError(f"{path}: is not YAML: {error}") from None
 
 
 def read_mapping(content: Any, allowed: set[str], where: str) -> dict[str, Any]:

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from hal.drivers.map_reading import MapError, read_choice, read_integer, read_mapping
+from hal.drivers.map_reading import MapError, read_choice, read_file, read_integer, read_mapping
 from hal.drivers.modbus_rtu import MAX_REGISTERS, READ_FUNCTIONS
 from hal.drivers.register_map import REGISTER_KEYS, Block, Register, RegisterMap, read_register
 
@@ -85,17 +83,12 @@ def path_of(name: str) -> Path:
 def load(name: str) -> RcmMap:
     """Load a map by name or path. Raises MapError."""
     path = path_of(name)
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except FileNotFoundError:
+
+    def missing() -> str:
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
-        raise MapError(f"no monitor map {name!r}; there are: {known}; or give the path of your own") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise MapError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise MapError(f"{path}: is not YAML: {error}") from None
-    return parse(content, str(path))
+        return f"no monitor map {name!r}; there are: {known}; or give the path of your own"
+
+    return parse(read_file(path, missing), str(path))
 
 
 def check(name: str) -> str:

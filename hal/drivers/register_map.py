@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from hal.drivers.map_reading import MapError, read_choice, read_integer, read_mapping
+from hal.drivers.map_reading import MapError, read_choice, read_file, read_integer, read_mapping, read_yaml
 from hal.drivers.modbus_rtu import MAX_REGISTERS, READ_FUNCTIONS
 from hal.drivers.signing_map import SigningMap, read_signing
 
@@ -145,30 +143,19 @@ def names() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(FOLDER.glob("*.yaml")):
         found[path.stem] = path
-        content = _read_yaml(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"))
         found.update(dict.fromkeys(content.get("also", ()), path))
     return found
-
-
-def _read_yaml(text: str) -> Any:
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def load(name: str) -> RegisterMap:
     """Load a map by name or path. Raises MapError."""
     path = path_of(name)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        known = ", ".join(sorted(names()))
-        raise MapError(f"no register map {name!r}; there are: {known}; or give the path of your own") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise MapError(f"{path}: cannot be read: {error}") from None
-    try:
-        content = _read_yaml(text)
-    except yaml.YAMLError as error:
-        raise MapError(f"{path}: is not YAML: {error}") from None
-    return parse(content, str(path))
+
+    def missing() -> str:
+        return f"no register map {name!r}; there are: {', '.join(sorted(names()))}; or give the path of your own"
+
+    return parse(read_file(path, missing), str(path))
 
 
 def check(name: str) -> str:
