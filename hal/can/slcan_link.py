@@ -56,12 +56,7 @@ class SlcanLink:
     def open(self, now: float) -> bool:
         if self._line.is_open:
             return True
-        try:
-            opened = self._line.open(now)
-        except DeviceError as error:  # the node came back as something else
-            self._line.trouble = str(error)
-            return False
-        if opened:
+        if self._line.reopen(now):
             self._reader = slcan.LineReader()
             self.state = BusState.ACTIVE
             self._next_status = now + STATUS_INTERVAL_S

@@ -118,6 +118,14 @@ class SerialLine:
         self.trouble = ""
         return True
 
+    def reopen(self, now: float) -> bool:
+        """``open`` for a line that has been in use: if the node came back as something else, ``trouble`` says so."""
+        try:
+            return self.open(now)
+        except DeviceError as error:
+            self.trouble = str(error)
+            return False
+
     def read(self, size: int = READ_SIZE) -> bytes:
         """Return what has arrived, at most ``size`` bytes; empty when nothing has, or when the line was lost (then
         ``is_open`` is False)."""

@@ -13,7 +13,7 @@ from hal.drivers.mcu_board import wire
 from hal.drivers.mcu_board.unit import BoardUnit
 from hal.drivers.serial_line import WRITE_RETRY_S, SerialLine, SerialSettings
 from hal.options import option
-from hal.ports import DeviceError, PortKind
+from hal.ports import PortKind
 from hal.registry import Driver
 from hal.values import Health
 
@@ -69,6 +69,7 @@ class McuBoard:
 
     def start(self, now: float) -> None:
         self._line.check()
+        self._line.open(now)
         self._connect(now)
 
     def fileno(self) -> int | None:
@@ -84,10 +85,7 @@ class McuBoard:
         if self._closed:
             return now + LOST_AFTER_S
         if not self._connected:
-            try:
-                self._connect(now)
-            except DeviceError as error:  # the node came back as something else
-                self._line.trouble = str(error)
+            self._connect(now)
             if not self._connected:
                 return self._line.next_open_at
         self._line.flush()
@@ -138,7 +136,7 @@ class McuBoard:
         return ""
 
     def _connect(self, now: float) -> None:
-        if not self._line.open(now):
+        if not self._line.reopen(now):
             return
         self._connected = True
         self._reader = wire.FrameReader()

@@ -97,6 +97,10 @@ class TcpLine:
             self._look(now)
         return self._connected
 
+    def reopen(self, now: float) -> bool:
+        """The same as ``open``: an address, unlike a serial node, never comes back as something else."""
+        return self.open(now)
+
     def _begin(self, now: float) -> None:
         self._pending = b""
         self._give_up_at = now + CONNECT_TIMEOUT_S

@@ -153,12 +153,7 @@ class ModbusController:
     def _open(self, now: float) -> bool:
         if self._was_open and not self._line.is_open:
             self._note_loss(now)
-        if not self._line.is_open:
-            try:
-                self._line.open(now)
-            except DeviceError as error:  # the node came back as something else
-                self._line.trouble = str(error)
-        if self._line.is_open and not self._was_open:
+        if self._line.reopen(now) and not self._was_open:
             self._was_open = True
             self.master.reset(now)
             for unit in self._turn:

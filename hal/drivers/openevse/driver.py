@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hal.drivers.openevse.controller import Controller, OpenEvseUnit
 from hal.drivers.openevse.options import OpenEvseOptions
 from hal.drivers.serial_line import WRITE_RETRY_S, SerialLine, SerialSettings
-from hal.ports import DeviceError, PortKind
+from hal.ports import PortKind
 from hal.registry import Driver
 from hal.values import Health
 
@@ -36,6 +36,7 @@ class OpenEvse:
 
     def start(self, now: float) -> None:
         self._line.check()
+        self._line.open(now)
         self._connect(now)
 
     def fileno(self) -> int | None:
@@ -52,10 +53,7 @@ class OpenEvse:
         if self._closed:
             return now + 1.0
         if not self._connected:
-            try:
-                self._connect(now)
-            except DeviceError as error:  # the node came back as something else
-                self._line.trouble = str(error)
+            self._connect(now)
             if not self._connected:
                 return self._line.next_open_at
         self._line.flush()
@@ -84,7 +82,7 @@ class OpenEvse:
         return self._controller.unit
 
     def _connect(self, now: float) -> None:
-        if self._line.open(now):
+        if self._line.reopen(now):
             self._connected = True
             self._now = now
             self._controller.begin(now)

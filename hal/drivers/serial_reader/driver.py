@@ -12,7 +12,7 @@ from hal.drivers.serial_reader.ascii_telegrams import AsciiOptions
 from hal.drivers.serial_reader.sessions import AsciiSession, Pn532Session, Rdm6300Session, Session
 from hal.drivers.token_format import TokenFormatOptions
 from hal.options import option
-from hal.ports import DeviceError, PortKind
+from hal.ports import PortKind
 from hal.registry import Driver
 from hal.values import Health, TokenRead
 
@@ -59,6 +59,7 @@ class SerialReader:
 
     def start(self, now: float) -> None:
         self._line.check()
+        self._line.open(now)
         self._connect(now)
 
     def fileno(self) -> int | None:
@@ -77,10 +78,7 @@ class SerialReader:
         if not self._line.is_open:
             self._connected = False
         if not self._connected:
-            try:
-                self._connect(now)
-            except DeviceError as error:  # the node came back as something else
-                self._line.trouble = str(error)
+            self._connect(now)
             if not self._connected:
                 return self._line.next_open_at
         self._line.flush()
@@ -109,7 +107,7 @@ class SerialReader:
         return self._cards.take()
 
     def _connect(self, now: float) -> None:
-        if self._line.open(now):
+        if self._line.reopen(now):
             self._connected = True
             self._say(self._session.begin(now))
 
