@@ -128,6 +128,11 @@ class FaultHistory:
 
     # ---- telling ------------------------------------------------------------------------------------------------
 
+    def times(self, evse: int, code: str) -> int:
+        """How often this came, over all times."""
+        entry = self._entries.get(f"{evse}:{code}")
+        return 0 if entry is None else entry.count
+
     def documents(self) -> list[FaultHistoryDocument]:
         """Return all entries: present ones first, then the latest first."""
         ordered = sorted(self._entries.values(), key=lambda each: (not each.active, -each.last_utc_s, each.key))

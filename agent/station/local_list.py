@@ -95,6 +95,11 @@ class LocalList:
             return UNSUPPORTED_VERSION
         return self._store.version if self._store.size else EMPTY_VERSION
 
+    @property
+    def size(self) -> int:
+        """Tokens in it, used or not."""
+        return self._store.size
+
     def find(self, token: Token) -> TokenInfo | None:
         """What the list says of a token; None when it says nothing, or is not used."""
         if not self.enabled or not self._store.size:

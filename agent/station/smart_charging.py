@@ -60,6 +60,11 @@ class SmartCharging:
 
     # ---- what the network asks --------------------------------------------------------------------------------------
 
+    @property
+    def installed(self) -> int:
+        """How many profiles."""
+        return len(self._store)
+
     def install(self, evse: int, profile: Profile) -> str:
         """Install a profile at an EVSE (0: the station, or all). Return why it is refused; empty when it is not.
 

@@ -47,6 +47,7 @@ from agent.station.commands import (
 from agent.station.documents import EvseDocument, FaultHistoryDocument, GridDocument, LiveDocument
 from agent.station.effects import Effect, Tampered
 from agent.station.evse import Evse
+from agent.station.facts import Facts
 from agent.station.fault_history import FaultHistory
 from agent.station.grid import GridLimit
 from agent.station.indications import Indications
@@ -114,6 +115,8 @@ class Station:
         self._pricing = Pricing(self._site, self._metering, kept)
         self._indications = Indications(self._site)
         self._history = FaultHistory(self._site, kept)
+        listed, profiles = (lambda: self._authorisation.list.size), (lambda: self._charging.installed)
+        self.facts = Facts(self._site, self._statuses, self._history, listed, profiles)
 
     # ---- what happens -------------------------------------------------------------------------------------------
 
