@@ -7,39 +7,27 @@ answer keeps its last reading, which grows old.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hal.drivers import modbus_rtu, register_map
 from hal.drivers.map_reading import MapError
 from hal.drivers.meter_unit import MeterOptions, MeterUnit, SigningMeterUnit, unit_of
-from hal.drivers.modbus.framing import Mbap, Rtu, gap_s
-from hal.drivers.modbus.master import Line, Master, Outcome, Unanswered
+from hal.drivers.modbus.framing import Mbap
+from hal.drivers.modbus.master import Master, Outcome, Unanswered
 from hal.drivers.modbus.pdu import Answered, Read, Refused, Request
+from hal.drivers.modbus.polled import PolledLine, check_units, rtu_master
 from hal.drivers.modbus.tcp_line import TcpLine, check_host
 from hal.drivers.register_map import Block
-from hal.drivers.serial_line import SerialLine, SerialSettings
+from hal.drivers.serial_line import SerialSettings
 from hal.options import option
-from hal.ports import DeviceError, PortKind
+from hal.ports import PortKind
 from hal.registry import Driver
-from hal.values import Health
 
 __all__ = ["DRIVER", "MeterOptions", "MeterUnit", "ModbusMeter", "ModbusMeterOptions"]
 
 TCP_GAP_S = 0.0
-
-
-def _check_meters(meters: tuple[MeterOptions, ...]) -> str:
-    if not meters:
-        return "name at least one meter"
-    names = [meter.name for meter in meters]
-    if len(meters) > 1 and "" in names:
-        return "with several meters each needs a 'name'"
-    for what, values in (("name", names), ("address", [str(meter.address) for meter in meters])):
-        twice = next((value for value in values if values.count(value) > 1), None)
-        if twice is not None:
-            return f"{what} {twice} is given twice; each meter needs its own"
-    return ""
+NOUN = "meter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +35,7 @@ class ModbusMeterOptions:
     port: str = option(
         "", help="serial node of the line (RTU), best one under /dev/serial/by-id", exclusive="serial port"
     )
-    meters: tuple[MeterOptions, ...] = option((), help="the meters on the line", check=_check_meters)
+    meters: tuple[MeterOptions, ...] = option((), help="the meters on the line", check=lambda v: check_units(v, NOUN))
     baud: int = option(9600, help="line speed; all meters on the line share it", unit="Bd", ge=1200, le=921_600)
     parity: str = option("N", help="N, E or O", choices=("N", "E", "O"))
     stop_bits: int = option(1, help="stop bits", choices=(1, 2))
@@ -68,32 +56,23 @@ class ModbusMeterOptions:
         """What in the combination can never work, with the remedy; empty when all is well."""
         if bool(self.port) == bool(self.host):
             return "give either 'port' (a serial line) or 'host' (Modbus TCP)"
-        return _check_meters(self.meters)
+        return check_units(self.meters, NOUN)
 
 
-class ModbusMeter:
+class ModbusMeter(PolledLine[MeterUnit]):
     """The device: the line and its master."""
 
     def __init__(self, name: str, options: ModbusMeterOptions) -> None:
-        self.name = name
-        self._options = options
-        self._trouble = options.trouble()
         self._tcp: TcpLine | None = None
-        timeout_s = options.response_timeout_s
         if options.host:
             self._tcp = TcpLine(options.host, options.tcp_port)
-            self._line: Line = self._tcp
-            self._place = self._tcp.name
-            self._master = Master(self._line, Mbap(), gap_s=TCP_GAP_S, response_timeout_s=timeout_s)
+            master = Master(self._tcp, Mbap(), gap_s=TCP_GAP_S, response_timeout_s=options.response_timeout_s)
+            super().__init__(name, NOUN, self._tcp.name, self._tcp, master)
         else:
             settings = SerialSettings(options.port, options.baud, options.parity, options.stop_bits)
-            self._line = SerialLine(settings)
-            self._place = options.port
-            gap = gap_s(settings.character_s, options.baud)
-            self._master = Master(
-                self._line, Rtu(), gap_s=gap, response_timeout_s=timeout_s, character_s=settings.character_s
-            )
-        self._units: dict[str, MeterUnit] = {}
+            super().__init__(name, NOUN, options.port, *rtu_master(settings, options.response_timeout_s))
+        self._options = options
+        self._trouble = options.trouble()
         try:
             for meter in options.meters:
                 self._units[meter.name] = unit_of(meter, register_map.load(meter.map))
@@ -106,71 +85,14 @@ class ModbusMeter:
         """Whose signing half the request under way is for."""
         self._signed_last = False
         self._tries_left = 0
-        self._next_cycle = 0.0
-        self._closed = False
 
-    def start(self, now: float) -> None:
-        if self._trouble:
-            raise DeviceError(f"{self.name}: {self._trouble}")
-        self._line.check()
-        self._next_cycle = now
-        self._open(now)
-        self._work(now)
+    def _troubles(self) -> Iterable[str]:
+        return (unit.trouble or unit.doubt for unit in self._units.values())
 
-    def fileno(self) -> int | None:
-        return self._line.fileno()
+    def _remarks(self) -> Iterable[str]:
+        return (unit.event for unit in self._units.values())
 
-    def on_readable(self, now: float) -> None:
-        self._master.on_readable(now)
-        if self._line.is_open:
-            self._work(now)
-        else:
-            self._forget()
-
-    def on_timer(self, now: float) -> float:
-        if self._closed:
-            return now + self._options.poll_interval_s
-        if not self._line.is_open:
-            self._forget()
-            try:
-                self._open(now)
-            except DeviceError as error:  # the node came back as something else
-                self._line.trouble = str(error)
-            if not self._line.is_open:
-                return self._line.next_open_at
-        self._line.flush()
-        return self._work(now)
-
-    def close(self) -> None:
-        self._closed = True
-        self._forget()
-        self._line.close()
-
-    def health(self, now: float) -> Health:  # noqa: ARG002 (part of the contract)
-        units = self._units.values()
-        heard = [unit.answered_at for unit in units if unit.answered_at is not None]
-        last_heard_at = max(heard) if heard else None
-        if self._trouble:
-            return Health(False, self._trouble)
-        if not self._line.is_open:
-            return Health(False, self._line.trouble, last_heard_at)
-        troubles = [unit.trouble or unit.doubt for unit in units if unit.trouble or unit.doubt]
-        told = troubles or [unit.event for unit in units if unit.event]
-        detail = f"{self._place}: {'; '.join(told)}" if told else ""
-        return Health(not troubles, detail, last_heard_at)
-
-    def unit(self, name: str) -> MeterUnit:
-        if name not in self._units:
-            known = ", ".join(repr(known) for known in self._units)
-            raise KeyError(f"{self.name}: no meter named {name!r}; there are: {known}")
-        return self._units[name]
-
-    def _open(self, now: float) -> None:
-        if self._line.open(now):
-            self._master.reset(now)
-
-    def _forget(self) -> None:
-        """The line is gone, and with it what was under way."""
+    def _lost(self) -> None:
         self._jobs.clear()
         signing, self._signing = self._signing, None
         if signing is not None:
@@ -185,7 +107,7 @@ class ModbusMeter:
         elif outcome is not None and self._jobs:
             self._became(outcome, now)
         if not self._line.is_open:
-            self._forget()
+            self._lost()
             return self._line.next_open_at
         if self._signing is None and not self._jobs:
             self._choose(now)

@@ -7,44 +7,30 @@ broken, or that is not the one its map describes, never gives a reading that say
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hal.drivers import rcm_map
 from hal.drivers.map_reading import MapError
-from hal.drivers.modbus import framing
-from hal.drivers.modbus.framing import Rtu
-from hal.drivers.modbus.master import Master, Outcome, Unanswered
+from hal.drivers.modbus.master import Outcome, Unanswered
 from hal.drivers.modbus.pdu import Answered, Read, Refused, Request, WriteRegisters
+from hal.drivers.modbus.polled import PolledLine, check_units, rtu_master
 from hal.drivers.rcm_map import Write
 from hal.drivers.rcm_monitor import MonitorOptions, MonitorUnit
 from hal.drivers.register_map import Block
-from hal.drivers.serial_line import SerialLine, SerialSettings
+from hal.drivers.serial_line import SerialSettings
 from hal.options import option
-from hal.ports import DeviceError, PortKind
+from hal.ports import PortKind
 from hal.registry import Driver
-from hal.values import Health
 
 WRITE_TRIES = 3
-
-
-def _check_monitors(monitors: tuple[MonitorOptions, ...]) -> str:
-    if not monitors:
-        return "name at least one monitor"
-    names = [monitor.name for monitor in monitors]
-    if len(monitors) > 1 and "" in names:
-        return "with several monitors each needs a 'name'"
-    for what, values in (("name", names), ("address", [str(monitor.address) for monitor in monitors])):
-        twice = next((value for value in values if values.count(value) > 1), None)
-        if twice is not None:
-            return f"{what} {twice} is given twice; each monitor needs its own"
-    return ""
+NOUN = "monitor"
 
 
 @dataclass(frozen=True, slots=True)
 class ModbusRcmOptions:
     port: str = option(help="serial node of the line, best one under /dev/serial/by-id", exclusive="serial port")
-    monitors: tuple[MonitorOptions, ...] = option(help="the monitors on the line", check=_check_monitors)
+    monitors: tuple[MonitorOptions, ...] = option(help="the monitors on the line", check=lambda v: check_units(v, NOUN))
     baud: int = option(19_200, help="line speed", unit="Bd", ge=1200, le=921_600)
     parity: str = option("E", help="N, E or O", choices=("N", "E", "O"))
     stop_bits: int = option(1, help="stop bits", choices=(1, 2))
@@ -60,91 +46,25 @@ class Job:
     block: Block | None
 
 
-class ModbusRcm:
+class ModbusRcm(PolledLine[MonitorUnit]):
     """The device: the line and its master."""
 
     def __init__(self, name: str, options: ModbusRcmOptions) -> None:
-        self.name = name
-        self._options = options
         settings = SerialSettings(options.port, options.baud, options.parity, options.stop_bits)
-        self._line = SerialLine(settings)
-        self._master = Master(
-            self._line,
-            Rtu(),
-            gap_s=framing.gap_s(settings.character_s, options.baud),
-            response_timeout_s=options.response_timeout_s,
-            character_s=settings.character_s,
-        )
-        self._map_trouble = _check_monitors(options.monitors)
-        self._units: dict[str, MonitorUnit] = {}
+        super().__init__(name, NOUN, options.port, *rtu_master(settings, options.response_timeout_s))
+        self._options = options
+        self._trouble = check_units(options.monitors, NOUN)
         try:
             for monitor in options.monitors:
                 self._units[monitor.name] = MonitorUnit(monitor, rcm_map.load(monitor.map))
         except MapError as error:
-            self._map_trouble = str(error)
+            self._trouble = str(error)
         self._jobs: deque[Job] = deque()
         self._job: Job | tuple[MonitorUnit, Write, bool] | None = None
         self._tries = 0
-        self._next_cycle = 0.0
-        self._closed = False
 
-    def start(self, now: float) -> None:
-        if self._map_trouble:
-            raise DeviceError(f"{self.name}: {self._map_trouble}")
-        self._line.check()
-        self._next_cycle = now
-        self._open(now)
-        self._work(now)
-
-    def fileno(self) -> int | None:
-        return self._line.fileno()
-
-    def on_readable(self, now: float) -> None:
-        self._master.on_readable(now)
-        if self._line.is_open:
-            self._work(now)
-        else:
-            self._lost()
-
-    def on_timer(self, now: float) -> float:
-        if self._closed:
-            return now + self._options.poll_interval_s
-        if not self._line.is_open:
-            self._lost()
-            try:
-                self._open(now)
-            except DeviceError as error:  # the node came back as something else
-                self._line.trouble = str(error)
-            if not self._line.is_open:
-                return max(self._line.next_open_at, now + 0.01)
-        self._line.flush()
-        return self._work(now)
-
-    def close(self) -> None:
-        self._closed = True
-        self._lost()
-        self._line.close()
-
-    def health(self, now: float) -> Health:  # noqa: ARG002 (part of the contract)
-        heard = [unit.answered_at for unit in self._units.values() if unit.answered_at is not None]
-        last_heard_at = max(heard) if heard else None
-        if self._map_trouble:
-            return Health(False, self._map_trouble)
-        if not self._line.is_open:
-            return Health(False, self._line.trouble, last_heard_at)
-        troubles = [unit.trouble for unit in self._units.values() if unit.trouble]
-        detail = f"{self._options.port}: {'; '.join(troubles)}" if troubles else ""
-        return Health(not troubles, detail, last_heard_at)
-
-    def unit(self, name: str) -> MonitorUnit:
-        if name not in self._units:
-            known = ", ".join(repr(known) for known in self._units)
-            raise KeyError(f"{self.name}: no monitor named {name!r}; there are: {known}")
-        return self._units[name]
-
-    def _open(self, now: float) -> None:
-        if self._line.open(now):
-            self._master.reset(now)
+    def _troubles(self) -> Iterable[str]:
+        return (unit.trouble for unit in self._units.values())
 
     def _lost(self) -> None:
         self._jobs.clear()

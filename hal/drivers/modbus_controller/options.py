@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
+from hal.drivers.modbus.polled import check_units
 from hal.drivers.modbus.tcp_line import check_host
 from hal.drivers.modbus_controller.model import Model, Wire
 from hal.drivers.modbus_controller.models import MODELS, ModelName
@@ -16,14 +16,7 @@ LOWEST_FAILSAFE_A = 6.0
 def _check_controllers(controllers: tuple[ControllerOptions, ...]) -> str:
     if not controllers:
         return "name at least one controller, or leave it out for one at the model's own address"
-    names = [each.name for each in controllers]
-    if len(controllers) > 1 and "" in names:
-        return "with several controllers each needs a 'name'"
-    for what, values in (("name", names), ("address", [str(each.address) for each in controllers])):
-        twice = next((value for value, count in Counter(values).items() if count > 1), None)
-        if twice is not None:
-            return f"{what} {twice} is given twice; each controller needs its own"
-    return ""
+    return check_units(controllers, "controller")
 
 
 def _check_failsafe(current_a: float) -> str:
