@@ -1,12 +1,13 @@
 """OCPP-J frames: text in, message out; and what may be written to the log of them.
 
-Source: OCPP-J 1.6 §4.2; 2.0.1 part 4 §4.2. The same three arrays in every version so far.
+Source: OCPP-J 1.6 §4.2; 2.0.1 part 4 §4.2; 2.1 part 4 §4.2, which adds two to the three arrays that all versions have.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NoReturn
@@ -23,6 +24,10 @@ class MessageType(IntEnum):
     CALL = 2
     CALL_RESULT = 3
     CALL_ERROR = 4
+    CALL_RESULT_ERROR = 5
+    """OCPP 2.1: the answer to a call of the other side could not be used."""
+    SEND = 6
+    """OCPP 2.1: a message that nobody answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,26 @@ class IncomingError:
     description: str
 
 
-Incoming = IncomingCall | IncomingResult | IncomingError
+@dataclass(frozen=True, slots=True)
+class IncomingSend:
+    message_id: str
+    action: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingResultError:
+    """The peer could not use an answer of ours."""
+
+    message_id: str
+    code: str
+    description: str
+
+
+Incoming = IncomingCall | IncomingResult | IncomingError | IncomingSend | IncomingResultError
+
+OLD_TYPES = frozenset((2, 3, 4))
+ALL_TYPES = OLD_TYPES | {5, 6}
 
 
 class FrameError(Exception):
@@ -57,8 +81,8 @@ class FrameError(Exception):
         self.message_id = message_id
 
 
-def parse(data: str | bytes) -> Incoming:
-    """Read one frame. Raises FrameError and nothing else, whatever comes."""
+def parse(data: str | bytes, types: Collection[int] = OLD_TYPES) -> Incoming:
+    """Read one frame of the version's ``types``. Raises FrameError and nothing else, whatever comes."""
     if isinstance(data, bytes):
         raise FrameError("binary", "a binary frame; OCPP-J uses text")
     if len(data) > MAX_FRAME_BYTES:
@@ -71,8 +95,10 @@ def parse(data: str | bytes) -> Incoming:
         raise FrameError("not_array", "not a JSON array with a message type")
     kind, message_id = message[0], message[1] if len(message) > 1 else None
     # True equals 1 and 2.0 equals 2 in Python; on the wire they are other things.
-    if type(kind) is not int or kind not in (2, 3, 4):
-        raise FrameError("message_type", "message type is none of 2, 3 and 4")
+    if type(kind) is not int or kind not in types:
+        known = ", ".join(map(str, sorted(types)))
+        answer_to = message_id if isinstance(message_id, str) and len(message_id) <= MAX_MESSAGE_ID else ""
+        raise FrameError("message_type", f"message type is none of {known}", answer_to if _valid(answer_to) else "")
     if not isinstance(message_id, str) or not 0 < len(message_id) <= MAX_MESSAGE_ID:
         raise FrameError("message_id", "the message id is not a text of 1 to 36 characters")
     answer_to = message_id if kind == MessageType.CALL else ""
@@ -82,6 +108,9 @@ def parse(data: str | bytes) -> Incoming:
         raise FrameError("surrogate", "half of a surrogate pair in a text", answer_to if _valid(answer_to) else "")
     if kind == MessageType.CALL:
         return _call(message, message_id)
+    if kind == MessageType.SEND:
+        sent = _call(message, message_id, MessageType.SEND)
+        return IncomingSend(sent.message_id, sent.action, sent.payload)
     if kind == MessageType.CALL_RESULT:
         if len(message) != 3:
             raise FrameError("result_length", "a CALLRESULT has three elements")
@@ -89,17 +118,20 @@ def parse(data: str | bytes) -> Incoming:
     # Peers leave out description and details, so only the code is wanted.
     code = message[2] if len(message) > 2 and isinstance(message[2], str) else "GenericError"
     description = message[3] if len(message) > 3 and isinstance(message[3], str) else ""
+    if kind == MessageType.CALL_RESULT_ERROR:
+        return IncomingResultError(message_id, code[:64], description[:255])
     return IncomingError(message_id, code[:64], description[:255])
 
 
-def _call(message: list[Any], message_id: str) -> IncomingCall:
+def _call(message: list[Any], message_id: str, kind: MessageType = MessageType.CALL) -> IncomingCall:
+    answer_to = message_id if kind is MessageType.CALL else ""
     if len(message) != 4:
-        raise FrameError("call_length", "a CALL has four elements", message_id)
+        raise FrameError("call_length", f"a {kind.name} has four elements", answer_to)
     action, payload = message[2], message[3]
     if not isinstance(action, str):
-        raise FrameError("action", "the action is not a text", message_id)
+        raise FrameError("action", "the action is not a text", answer_to)
     if not isinstance(payload, dict):
-        raise FrameError("payload", "the payload is not an object", message_id)
+        raise FrameError("payload", "the payload is not an object", answer_to)
     return IncomingCall(message_id, action, payload)
 
 
@@ -152,6 +184,14 @@ def result_text(message_id: str, payload: dict[str, Any]) -> str:
 
 def error_text(message_id: str, code: str, description: str) -> str:
     return _dump([MessageType.CALL_ERROR, message_id, code, description[:255], {}])
+
+
+def result_error_text(message_id: str, code: str, description: str) -> str:
+    return _dump([MessageType.CALL_RESULT_ERROR, message_id, code, description[:255], {}])
+
+
+def send_text(message_id: str, action: str, payload: dict[str, Any]) -> str:
+    return _dump([MessageType.SEND, message_id, action, payload])
 
 
 def _dump(message: list[Any]) -> str:

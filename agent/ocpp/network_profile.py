@@ -33,6 +33,8 @@ class NetworkProfile:
     """The other reading of a key that was given in hexadecimal digits; tried too until one is proved."""
     ca_file: Path | None = None
     operator: str = ""
+    versions: tuple[str, ...] = ("ocpp1.6",)
+    """Sub-protocols to offer, most wanted first."""
 
     @property
     def address(self) -> str:
@@ -53,11 +55,14 @@ class NetworkProfile:
     @property
     def route(self) -> tuple[object, ...]:
         """What a connection is made with. Two ways that differ in nothing else need no new one."""
-        return (self.address, self.identity, self.basic_password, self.security_profile, self.ca_file)
+        return (self.address, self.identity, self.basic_password, self.security_profile, self.ca_file, self.versions)
 
     def digest(self) -> str:
         """What tells this entry of the configuration from a changed one."""
-        return hashlib.sha256(json.dumps(_plain(self), sort_keys=True).encode()).hexdigest()
+        document = _plain(self)
+        if self.versions == ("ocpp1.6",):
+            del document["versions"]  # as before there were several
+        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
     def document(self) -> dict[str, Any]:
         return _plain(self)
@@ -67,10 +72,13 @@ def configured(config: Config) -> list[NetworkProfile]:
     """Return the ways of the configuration file, in order; ``ocpp.url`` is the first."""
     ocpp = config.ocpp
     first = _configured(ocpp, config.identity)
-    return [first, *(_configured(entry, entry.identity or config.identity) for entry in ocpp.networks)]
+    return [
+        first,
+        *(_configured(entry, entry.identity or config.identity, ocpp.versions) for entry in ocpp.networks),
+    ]
 
 
-def _configured(entry: Ocpp | Network, identity: str) -> NetworkProfile:
+def _configured(entry: Ocpp | Network, identity: str, versions: tuple[str, ...] = ()) -> NetworkProfile:
     level = entry.security_profile
     return NetworkProfile(
         entry.url,
@@ -81,6 +89,7 @@ def _configured(entry: Ocpp | Network, identity: str) -> NetworkProfile:
         b"",
         entry.ca_file,
         entry.operator if isinstance(entry, Network) else "",
+        entry.versions or versions,
     )
 
 
@@ -123,6 +132,7 @@ def _plain(profile: NetworkProfile) -> dict[str, Any]:
         "spare_password": profile.spare_password.hex(),
         "ca_file": None if profile.ca_file is None else str(profile.ca_file),
         "operator": profile.operator,
+        "versions": list(profile.versions),
     }
 
 
@@ -141,6 +151,8 @@ def from_document(document: dict[str, Any]) -> NetworkProfile:
         bytes.fromhex(document["spare_password"]),
         None if ca_file is None else Path(ca_file),
         str(document["operator"]),
+        # Documents from before there were several versions have none.
+        tuple(map(str, document.get("versions", ("ocpp1.6",)))),
     )
 
 

@@ -22,7 +22,14 @@ from enum import Enum, IntEnum
 from typing import Any
 
 from agent.ocpp import frames
-from agent.ocpp.frames import FrameError, IncomingCall, IncomingError, IncomingResult
+from agent.ocpp.frames import (
+    FrameError,
+    IncomingCall,
+    IncomingError,
+    IncomingResult,
+    IncomingResultError,
+    IncomingSend,
+)
 from agent.ocpp.quiet import QuietLog
 from agent.ocpp.schema import Schemas, Violation
 
@@ -35,6 +42,9 @@ MAX_OPEN_REQUESTS = 16
 """Requests of the peer that may be unanswered. OCPP allows it one."""
 
 _REMEMBERED = 4
+
+_UNREADABLE = frozenset(("binary", "too_long", "not_json", "not_array", "message_id"))
+"""Kinds of frames that could not even be read for an id. (A broken answer is left alone.)"""
 
 
 class Priority(IntEnum):
@@ -106,6 +116,15 @@ class ErrorCodes:
 
     format_violation: str
     occurrence_violation: str
+    unreadable: str = ""
+    """For what holds no message id to answer to (2.x: RpcFrameworkError, with the id "-1"). Empty: no answer."""
+    unknown_type: str = ""
+    """For a message type that is none (2.x). Empty: no answer."""
+    while_rejected: str = ""
+    """For requests while the registration is rejected (2.x: SecurityError, B03.FR.08). Empty: no answer."""
+    result_error: bool = False
+    """An answer that cannot be used is told so (2.1: CALLRESULTERROR)."""
+    message_types: frozenset[int] = frames.OLD_TYPES
 
     def for_violation(self, keyword: str) -> str:
         """Return the code for a violated keyword of the schema."""
@@ -238,17 +257,40 @@ class Rpc:
     def receive(self, data: str | bytes, now: float) -> Request | None:
         """Take a frame. Answers go to their call's ``done``; a valid request of the peer is returned."""
         try:
-            message = frames.parse(data)
+            message = frames.parse(data, self._codes.message_types)
         except FrameError as error:
             self.counters[error.kind] += 1
             self._quiet.log(error.kind, now, f"the network sent a frame that cannot be read: {error}")
-            if error.message_id and not self.mute:
-                self._outbox.append(frames.error_text(error.message_id, self._codes.format_violation, str(error)))
+            self._refuse_frame(error)
             return None
         if isinstance(message, IncomingCall):
             return self._request(message, now)
+        if isinstance(message, IncomingSend | IncomingResultError):
+            kind = "sent_to_us" if isinstance(message, IncomingSend) else "answer_refused"
+            self.counters[kind] += 1
+            self._quiet.log(kind, now, f"nothing is done about {message!r}"[:300])
+            return None
         self._answer(message, now)
         return None
+
+    def _refuse_frame(self, error: FrameError) -> None:
+        codes = self._codes
+        if self.mute and not codes.while_rejected:
+            return
+        if error.kind == "message_type":
+            if codes.unknown_type:
+                self._outbox.append(frames.error_text(error.message_id or "-1", codes.unknown_type, str(error)))
+        elif error.message_id:
+            self._outbox.append(frames.error_text(error.message_id, codes.format_violation, str(error)))
+        elif codes.unreadable and error.kind in _UNREADABLE:
+            self._outbox.append(frames.error_text("-1", codes.unreadable, str(error)))
+
+    def send(self, action: str, payload: dict[str, Any]) -> None:
+        """Send what nobody answers (2.1), at once, also beside an open call. Raises InvalidPayloadError."""
+        violation = self._schemas.message(action, payload)
+        if violation is not None:
+            raise InvalidPayloadError(f"{action}: {violation}")
+        self._outbox.append(frames.send_text(self._new_id(), action, payload))
 
     # ---- requests of the peer ----
 
@@ -277,6 +319,9 @@ class Rpc:
     def _request(self, message: IncomingCall, now: float) -> Request | None:
         if self.mute:
             self.counters["unheard"] += 1
+            if self._codes.while_rejected:
+                text = "the registration is rejected; nothing is done before the next BootNotification"
+                self._outbox.append(frames.error_text(message.message_id, self._codes.while_rejected, text))
             return None
         if message.message_id in self._requests:
             self.counters["doubled_request"] += 1
@@ -334,5 +379,8 @@ class Rpc:
         if violation is not None:
             self.counters["invalid_answer"] += 1
             self._quiet.log("invalid_answer", now, f"the network's answer to {call.action} is not valid: {violation}")
+            if self._codes.result_error:
+                code = self._codes.for_violation(violation.keyword)
+                self._outbox.append(frames.result_error_text(message.message_id, code, str(violation)))
         payload = message.payload if isinstance(message.payload, dict) else {}
         return Outcome(Result.ANSWERED, payload, violation, late=late, took_s=now - call.sent_at)

@@ -91,6 +91,10 @@ class Schemas:
         """Check a request of a known action."""
         return self._check(action + self._request_suffix)(payload, "")
 
+    def message(self, action: str, payload: Any) -> Violation | None:
+        """Check a message that has no answer (2.1: SEND). Its file is named like the action."""
+        return self._check(action)(payload, "")
+
     def response(self, action: str, payload: Any) -> Violation | None:
         """Check the answer to a request of a known action."""
         return self._check(action + "Response")(payload, "")

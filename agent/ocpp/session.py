@@ -20,8 +20,12 @@ from agent.station.settings import Settings
 from agent.station.tokens import Token
 from agent.update.service import Updates
 
-VERSIONS = {"ocpp1.6": "agent.ocpp.v16.session"}
-"""Sub-protocols that we speak, most wanted first, and where. Only the version agreed on is ever imported."""
+VERSIONS = {
+    "ocpp1.6": "agent.ocpp.v16.session",
+    "ocpp2.0.1": "agent.ocpp.v2.session",
+    "ocpp2.1": "agent.ocpp.v2.session",
+}
+"""Sub-protocols that we speak, and where. Only the version agreed on is ever imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,6 @@ class Session(Protocol):
 
 
 def new_session(subprotocol: str, surroundings: Surroundings) -> Session:
-    """Import the version and make its session. Each version's module has ``new_session(surroundings)``."""
-    session: Session = import_module(VERSIONS[subprotocol]).new_session(surroundings)
+    """Import the version and make its session. Each module has ``new_session(subprotocol, surroundings)``."""
+    session: Session = import_module(VERSIONS[subprotocol]).new_session(subprotocol, surroundings)
     return session

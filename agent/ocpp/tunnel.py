@@ -35,7 +35,7 @@ from agent.ocpp.network_profile import NetworkProfile
 from agent.ocpp.networks import Networks, TrialKind, Verdict
 from agent.ocpp.ports import DataTransfer, JournalPort, StationPort, TransferAnswer, UplinkReport, UplinkState
 from agent.ocpp.quiet import QuietLog
-from agent.ocpp.session import VERSIONS, FileSurroundings, SecuritySurroundings, Session, Surroundings, new_session
+from agent.ocpp.session import FileSurroundings, SecuritySurroundings, Session, Surroundings, new_session
 from agent.ocpp.trace import Trace
 from agent.security.events import CONNECTION_TROUBLES, SecurityEvent
 from agent.security.security import Security
@@ -228,7 +228,7 @@ class Tunnel:
         utc_s = None if self._security is None else self._security.utc_s
         certificates = None if self._security is None else self._security.certificates
         tls = tls_context(way, certificates, utc_s, self._networks.tries) if way.secure else None
-        return await open_connection(way, list(VERSIONS), self._config.ocpp.connect_timeout_s, tls, utc_s)
+        return await open_connection(way, list(way.versions), self._config.ocpp.connect_timeout_s, tls, utc_s)
 
     def _could_not_connect(self, error: ConnectError) -> None:
         self._failed(str(error))

@@ -13,9 +13,9 @@ from agent.config.schema import TRANSFER_PROTOCOLS, Files
 from agent.files.address import AddressError, parse
 from agent.files.notices import About, Notice
 from agent.files.uploads import UploadAnswer, UploadOrder, UploadStatus
+from agent.ocpp.refusal import RequestRefusedError
 from agent.ocpp.schema import Schemas
 from agent.ocpp.v16 import diagnostics, firmware, logs
-from agent.ocpp.v16.refusal import RequestRefusedError
 from agent.update.order import FirmwareStatus, Order, OrderAnswer
 from agent.update.service import PLAIN_STATUSES
 from agent.update.verify import Verdict

@@ -22,10 +22,11 @@ from agent.journal.events import (
 )
 from agent.ocpp.delivery import Rendered
 from agent.ocpp.schema import Schemas
+from agent.ocpp.times import read_time, time_text
 from agent.ocpp.v16 import render
 from agent.ocpp.v16.boot import boot_notification
 from agent.ocpp.v16.render import Renderer16, status_notification, whole_wh
-from agent.ocpp.v16.times import carries, id_tag, read_time, time_text, token_info
+from agent.ocpp.v16.tokens import carries, id_tag, token_info
 from agent.station.commands import ConnectorStatus, StatusReport
 from agent.station.settings import MEASURANDS
 from agent.station.tokens import TokenInfo, TokenStatus

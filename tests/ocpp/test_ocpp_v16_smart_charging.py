@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from ocpp_fakes import FakeJournal, FakeStation
 
+from agent.ocpp.refusal import RequestRefusedError
 from agent.ocpp.schema import Schemas
-from agent.ocpp.v16.refusal import RequestRefusedError
 from agent.ocpp.v16.smart_charging import SmartCharging16
 from agent.station.charging.plan import Composite, CompositePeriod
 from agent.station.charging.profile import Kind, Period, Profile, Purpose, RateUnit, Recurrence, Schedule

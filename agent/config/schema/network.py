@@ -19,6 +19,20 @@ class KeyType(Enum):
     RSA3072 = "rsa3072"
 
 
+SUBPROTOCOLS = ("ocpp2.1", "ocpp2.0.1", "ocpp1.6")
+"""OCPP versions that we speak, by their sub-protocols (agent.ocpp.session has where)."""
+
+
+def _versions(words: tuple[str, ...]) -> str:
+    """At least one, each once."""
+    unknown = [word for word in words if word not in SUBPROTOCOLS]
+    if unknown:
+        return f"{unknown[0]!r} is not spoken here; choose from {', '.join(SUBPROTOCOLS)}"
+    if not words or len(set(words)) != len(words):
+        return "must name at least one version, and each once"
+    return ""
+
+
 def _network_address(value: str) -> str:
     """RFC 6455 §3, less user, query and fragment: the identity is added behind the path."""
     if not value:
@@ -63,6 +77,11 @@ class Network:
         None, help="0 to 3; what address and password say when left out", choices=(0, 1, 2, 3)
     )
     ca_file: Path | None = option(None, help="root certificates that its certificate must chain to")
+    versions: tuple[str, ...] = option(
+        (),
+        help="OCPP versions offered there, most wanted first; those of ocpp when empty",
+        check=lambda v: _versions(v) if v else "",
+    )
     operator: str = option("", help="whose books it keeps; those of one name share transaction numbers")
 
 
@@ -85,6 +104,11 @@ class Ocpp:
     )
     security_profile: int | None = option(
         None, help="0 to 3; what address and password say when left out", choices=(0, 1, 2, 3)
+    )
+    versions: tuple[str, ...] = option(
+        ("ocpp1.6",),
+        help="OCPP versions offered, most wanted first: ocpp2.1, ocpp2.0.1, ocpp1.6; the network chooses among them",
+        check=lambda v: _versions(v),
     )
     key_type: KeyType = option(KeyType.P256, help="key made for a certificate of the charge point")
     networks: tuple[Network, ...] = option((), help="further ways to a network, tried in this order")

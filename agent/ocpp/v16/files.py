@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from agent.files.notices import About, Notice
+from agent.ocpp.part import Part
 from agent.ocpp.rpc import Outcome, Priority, Result
 from agent.ocpp.session import FileSurroundings
 from agent.ocpp.v16 import diagnostics, firmware, logs
@@ -26,7 +27,7 @@ _MESSAGES = {
 }
 
 
-class Files16:
+class Files16(Part):
     """``call(action, payload, priority, done)`` queues a message; False when none may be sent now."""
 
     def __init__(

@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from agent.files.notices import Notice
-from agent.ocpp.v16.refusal import RequestRefusedError
-from agent.ocpp.v16.times import read_time
+from agent.ocpp.refusal import RequestRefusedError
+from agent.ocpp.times import read_time
 from agent.update.order import FirmwareStatus, Order, OrderAnswer
 from agent.update.service import Updates
 from agent.update.verify import Verdict

@@ -14,7 +14,7 @@ from agent.ocpp.v16.local_list import LocalList16
 from agent.ocpp.v16.pricing import Pricing16
 from agent.ocpp.v16.reservation import Reservation16
 from agent.ocpp.v16.smart_charging import SmartCharging16
-from agent.ocpp.v16.times import carries
+from agent.ocpp.v16.tokens import carries
 from agent.ocpp.v16.trigger import Triggers
 from agent.station.commands import AvailabilityAnswer, RemoteStart, ResetKind, SettingAnswer
 from agent.station.tokens import Token

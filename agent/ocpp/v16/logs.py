@@ -7,7 +7,7 @@ from typing import Any
 
 from agent.files.notices import About, Notice
 from agent.files.uploads import LogKind, UploadOrder, Uploads, UploadStatus
-from agent.ocpp.v16.times import read_time
+from agent.ocpp.times import read_time
 
 Payload = dict[str, Any]
 Message = tuple[str, Payload]

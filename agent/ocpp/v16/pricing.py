@@ -9,10 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 from agent.ocpp.ports import JournalPort, StationPort
+from agent.ocpp.times import read_time
 from agent.ocpp.v16.configuration import LiveKey
 from agent.ocpp.v16.data_transfer import DataTransfers
 from agent.ocpp.v16.render import COST_VENDOR
-from agent.ocpp.v16.times import carries, read_time
+from agent.ocpp.v16.tokens import carries
 from agent.station.commands import ConnectorStatus, FinalCost, SettingAnswer
 from agent.station.price_texts import (
     PriceError,

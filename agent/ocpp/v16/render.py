@@ -21,8 +21,9 @@ from agent.journal.events import (
 )
 from agent.ocpp.delivery import Receipt, Rendered
 from agent.ocpp.schema import MAX_INTEGER
+from agent.ocpp.times import time_text
 from agent.ocpp.v16.signed_values import meter_value
-from agent.ocpp.v16.times import id_tag, time_text, token_info
+from agent.ocpp.v16.tokens import id_tag, token_info
 from agent.station.commands import ConnectorStatus, StatusReport
 
 COST_VENDOR = "org.openchargealliance.costmsg"

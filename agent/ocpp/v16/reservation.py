@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.ocpp.ports import StationPort
-from agent.ocpp.v16.times import carries, read_time
+from agent.ocpp.times import read_time
+from agent.ocpp.v16.tokens import carries
 from agent.station.commands import Reservation, ReservationAnswer
 from agent.station.tokens import Token
 

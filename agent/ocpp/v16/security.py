@@ -13,11 +13,12 @@ from typing import Any
 
 from agent.config.schema import Config
 from agent.ocpp.network_profile import ProposalError
+from agent.ocpp.part import Part
 from agent.ocpp.rpc import Outcome, Priority, Result
 from agent.ocpp.session import SecuritySurroundings
+from agent.ocpp.times import time_text
 from agent.ocpp.v16.configuration import LiveKey
 from agent.ocpp.v16.data_transfer import OUR_VENDOR, DataTransfers
-from agent.ocpp.v16.times import time_text
 from agent.security.events import SecurityEvent
 from agent.security.files import SecretFileError
 from agent.security.store import RootUse
@@ -52,7 +53,7 @@ _HARMLESS = ("late_answer", "answer_to_nothing", "call_error", "unheard", "timed
 _REPLAYED = "doubled_request"
 
 
-class Security16:
+class Security16(Part):
     """Part of a session. ``call(action, payload, done)`` queues a message; False when none may be sent now."""
 
     def __init__(

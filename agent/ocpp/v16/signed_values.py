@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from agent.journal.events import SignedValue
+from agent.ocpp.times import time_text
 from agent.ocpp.v16.configuration import LiveKey
-from agent.ocpp.v16.times import time_text
 from agent.station.commands import SettingAnswer
 
 

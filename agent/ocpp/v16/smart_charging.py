@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.ocpp.ports import JournalPort, StationPort
-from agent.ocpp.v16.refusal import RequestRefusedError
-from agent.ocpp.v16.times import read_time, time_text
+from agent.ocpp.refusal import RequestRefusedError
+from agent.ocpp.times import read_time, time_text
 from agent.station.charging.profile import Kind, Period, Profile, Purpose, RateUnit, Recurrence, Schedule
 from agent.station.charging.store import Filter
 

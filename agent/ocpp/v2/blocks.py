@@ -1,0 +1,10 @@
+"""The functional blocks of OCPP 2 that this charging station has, in the order in which they are asked for messages."""
+
+from __future__ import annotations
+
+from agent.ocpp.v2.block import Block, Talk
+
+
+def blocks(_talk: Talk) -> list[Block]:
+    """Make them. A block may see the others' triggers in ``talk.triggers``, not the others."""
+    return []
