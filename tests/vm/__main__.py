@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--reboots", type=int, default=10, help="cuts after which the machine really boots (10)")
     parser.add_argument("--points", type=int, default=12, help="moments judged for each cut (12)")
     parser.add_argument("--migrations", type=int, default=2, help="cuts during a migration (2)")
+    parser.add_argument("--only", choices=campaign.SCENARIOS, help="cuts: while this goes on, nothing else")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     try:
@@ -49,7 +50,8 @@ async def _run(options: argparse.Namespace) -> int:
         return 0 if good else 1
     frozen = await campaign.freeze(seed)
     if options.what == "cuts" or everything:
-        good &= not (await campaign.cuts(frozen, options.cuts, points, seed)).wrong
+        scenarios = [options.only] if options.only else campaign.SCENARIOS
+        good &= not (await campaign.cuts(frozen, options.cuts, points, seed, scenarios)).wrong
     if options.what == "migration" or everything:
         good &= not (await campaign.migration(frozen, options.migrations, points, seed)).wrong
     if options.what == "controls" or everything:

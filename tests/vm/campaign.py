@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from tests.vm.site import GuestPlace
 
 OLD, GUEST_OLD = "opt/old", "opt/evse-agent/old"
 DATABASE = Path("/opt/evse-agent/current/lib/python3.11/site-packages/agent/journal/database.py")
-SCENARIOS = ("online", "offline", "config", "update")
+SCENARIOS = ("online", "offline", "config", "update", "file")
 REPORT = BUILD.parent / "power-cuts.json"
 
 
@@ -36,12 +37,12 @@ async def chain(count: int, points: int, seed: int) -> Result:
     rng, place = random.Random(seed), _place("chain")
     async with GuestPlace(place, image.build(), prepare=[slot_trial.prepare]) as site:
         lives = Chain(site, rng, say)
-        lives.orders.noted.append(slot_trial.first_order())
+        lives.deeds.orders.noted.append(slot_trial.first_order())
         for number in range(count):
             await lives.live(SCENARIOS[number % len(SCENARIOS)])
         await lives.finish()
         heard, hardware = records(site.csms.frames), await site.hardware()
-        seen = Seen(heard, hardware, lives.orders, site.configuration, slots=True)
+        seen = Seen(heard, hardware, lives.deeds.orders, site.configuration, slots=True)
         return await lives.judge(points, seen)
 
 
@@ -63,17 +64,17 @@ async def freeze(seed: int) -> Frozen:
     return frozen
 
 
-async def cuts(frozen: Frozen, count: int, points: int, seed: int) -> Result:
+async def cuts(frozen: Frozen, count: int, points: int, seed: int, scenarios: Sequence[str] = SCENARIOS) -> Result:
     """``count`` lives of the frozen charger, each in a world of its own."""
     total = Result()
     for number in range(count):
-        scenario = SCENARIOS[number % len(SCENARIOS)]
+        scenario = scenarios[number % len(scenarios)]
         async with GuestPlace(_place("life"), image.build(), data=frozen.disk) as site:
             lives = Chain(site, random.Random(seed + number), say)
-            lives.orders.noted.append(slot_trial.first_order())
+            lives.deeds.orders.noted.append(slot_trial.first_order())
             await lives.live_frozen(scenario, frozen.memory)
             heard, hardware = records(site.csms.frames), await site.hardware()
-            seen = Seen(heard, hardware, lives.orders, site.configuration, slots=True)
+            seen = Seen(heard, hardware, lives.deeds.orders, site.configuration, slots=True)
             total = total.plus(await lives.judge(points, seen))
             note("cuts", total)
     return total
@@ -87,7 +88,7 @@ async def migration(frozen: Frozen, count: int, points: int, seed: int) -> Resul
         async with GuestPlace(_place("migration"), image.build(), data=frozen.disk) as site:
             lives = Chain(site, random.Random(seed + number), say)
             await lives.live_migration(frozen.memory, f"/{GUEST_OLD}/{fixture.stem}.db")
-            seen = Seen(records(site.csms.frames), [], lives.orders, site.configuration, _waiting(fixture))
+            seen = Seen(records(site.csms.frames), [], lives.deeds.orders, site.configuration, _waiting(fixture))
             total = total.plus(await lives.judge(points, seen))
             note("migration", total)
     return total
@@ -151,6 +152,8 @@ def note(name: str, result: Result) -> None:
         "doubtful": result.doubtful,
         "facts": result.facts,
         "wrong": result.wrong,
+        "changes": dict(result.changes),
+        "refused": result.refused,
         "boots_s": [round(value, 1) for value in result.boots_s],
         "books": None if verdict is None else [verdict.transactions, *verdict.lost, *verdict.doubled, *verdict.wrong],
     }

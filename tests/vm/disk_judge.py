@@ -11,9 +11,11 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from agent.config.proving import Trial
 from agent.journal.errors import JournalError
 from agent.journal.journal import Journal
 from agent.slots.guard import SlotError, Slots
@@ -74,9 +76,7 @@ def judge_disk(image: Path, scratch: Path, seen: Seen, seen_s: float, beyond_s: 
 def judge_files(scratch: Path, seen: Seen, seen_s: float, beyond_s: float, finding: Finding) -> None:
     """The same, with the disk's files in ``scratch``: ``etc``, ``state`` and ``trial``."""
     if seen.configuration:
-        path = scratch / "etc/config.yaml"
-        text = path.read_text(errors="replace") if path.exists() else ""
-        finding.expect(text == seen.configuration, "the configuration is not what it was")
+        _configuration(scratch / "etc/config.yaml", seen, seen_s, beyond_s, finding)
     _journal(scratch / "state/journal.db", seen, seen_s, beyond_s, finding)
     if seen.slots:
         _slots(scratch / "trial", seen, seen_s, beyond_s, finding)
@@ -109,8 +109,34 @@ def _journal(path: Path, seen: Seen, seen_s: float, beyond_s: float, finding: Fi
         finding.expect(not gone, f"{len(gone)} records that waited before are gone")
         _contacts(journal, seen.hardware, seen_s, finding)
         _documents(journal, seen.orders, seen_s, beyond_s, finding)
+        _trial(journal, path.parents[1], finding)
     finally:
         journal.close()
+
+
+def _configuration(path: Path, seen: Seen, seen_s: float, beyond_s: float, finding: Finding) -> None:
+    """One of the files that may stand there, byte for byte."""
+    text = path.read_text(errors="replace") if path.exists() else ""
+    allowed = seen.orders.may_hold("file", "", seen_s, beyond_s)
+    texts = [seen.configuration if each is None else each for each in allowed]
+    finding.expect(text in texts, f"the configuration is none of the {len(texts)} that it may be: {text[:200]!r}")
+
+
+def _trial(journal: Journal, scratch: Path, finding: Finding) -> None:
+    """A change on trial can go back: its file is one of the two that it names, and the one before it is kept whole."""
+    document = journal.kept_one("config", "trial")
+    if document is None:
+        return
+    trial = Trial.of(document)
+    finding.expect(trial is not None, f"the trial of a configuration cannot be read: {document}")
+    if trial is None:
+        return
+    path = scratch / "etc/config.yaml"
+    there = sha256(path.read_bytes() if path.exists() else b"").hexdigest()
+    finding.expect(there in (trial.before, trial.after), f"the configuration is neither of the two on trial: {trial}")
+    kept = scratch / f"state/config/{trial.number:06}.yaml"
+    before = sha256(kept.read_bytes() if kept.exists() else b"").hexdigest()
+    finding.expect(before == trial.before, f"the file before change {trial.number} is not kept: no way back")
 
 
 def clock_behind_s(told: Sequence[Record]) -> float:

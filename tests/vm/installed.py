@@ -1,5 +1,5 @@
-"""The product as ``install.sh`` leaves it on a fresh Debian: a bundle of this checkout is installed inside the root file
-system of the charger, so that its units, users, folders and rules are the shipped ones."""
+"""The product as ``install.sh`` leaves it on a fresh Debian: a bundle of this checkout is installed inside the root
+file system of the charger, so that its units, users, folders and rules are the shipped ones."""
 
 from __future__ import annotations
 
@@ -55,9 +55,10 @@ def state_of_the_sources() -> str:
 
 
 def install(root: Path) -> None:
-    """Run ``install.sh`` from a bundle inside a root file system of this machine's own processor. Nothing is started."""
+    """Run ``install.sh`` from a bundle inside a root file system of this machine's processor. Nothing is started."""
     bundles = fresh_folder(BUILD / "bundle")
-    run(sys.executable, ROOT / "packaging/make_bundle.py", "--out", bundles, "--machines=x86_64", f"--pythons={PYTHON}")
+    make_bundle = (sys.executable, ROOT / "packaging/make_bundle.py")
+    run(*make_bundle, "--out", bundles, "--machines=x86_64", f"--pythons={PYTHON}")
     inside = root / "tmp/bundle"
     inside.mkdir()
     run("tar", "-C", inside, "--strip-components=1", "-xf", next(bundles.glob("evse-agent-*.tar")))

@@ -13,18 +13,20 @@ import itertools
 import json
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from tests.vm.image import Image
+from tests.vm.own_time import OwnTime
 
 UPLINK = "10.0.2.100:8765"
 """Where the guest finds the operator's network."""
 BOOT_TIMEOUT_S = 240.0
 ASK_TIMEOUT_S = 60.0
+LEAST_LOOK_S = 0.05
 FIRST_PCI_LINE = 4
 """The first serial line is ISA, ttyS1; further ones are PCI, ttyS4 and on. ttyS0 is the console. Two ISA lines would
 share an edge-triggered interrupt, and lose one when a frozen machine goes on."""
@@ -78,6 +80,10 @@ class Machine:
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _writer: asyncio.StreamWriter | None = None
     _reading: asyncio.Task[None] | None = None
+    own_time: OwnTime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.own_time = OwnTime(lambda: Path(f"/proc/{self.process.pid}") if self.process is not None else None)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -103,7 +109,7 @@ class Machine:
                 preexec_fn=_die_with_parent, cwd=self.directory,
             )  # fmt: skip
         try:
-            async with asyncio.timeout(BOOT_TIMEOUT_S):
+            async with self.patience(BOOT_TIMEOUT_S):
                 await self._connect()
                 if frozen is None:
                     await self._ready.wait()
@@ -117,6 +123,26 @@ class Machine:
                 f"the machine did not answer within {BOOT_TIMEOUT_S:g} s: {self.console[-1500:]}"
             ) from None
         self.boot_s = asyncio.get_running_loop().time() - begun
+
+    @contextlib.asynccontextmanager
+    async def patience(self, seconds: float) -> AsyncIterator[None]:
+        """As ``asyncio.timeout``, in the machine's own time. Raises TimeoutError."""
+        loop, end = asyncio.get_running_loop(), self.own_time.now_s() + seconds
+
+        def look() -> None:
+            nonlocal again
+            left = end - self.own_time.now_s()
+            if left <= 0:
+                limit.reschedule(loop.time())
+            else:
+                again = loop.call_later(max(left, LEAST_LOOK_S), look)
+
+        again = loop.call_later(seconds, look)
+        try:
+            async with asyncio.timeout(None) as limit:
+                yield
+        finally:
+            again.cancel()
 
     async def _connect(self) -> None:
         path = self.directory / "c.sock"
@@ -149,7 +175,7 @@ class Machine:
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         self._writer.write(json.dumps({"id": number, "timeout_s": timeout_s, **request}).encode() + b"\n")
         try:
-            async with asyncio.timeout(timeout_s + 30):
+            async with self.patience(timeout_s + 30):
                 answer: Answer = await future
                 return answer
         except TimeoutError:

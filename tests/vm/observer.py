@@ -109,7 +109,7 @@ class Order:
     """Something that the operator changed. ``done_s`` is inf when no acceptance came back."""
 
     kind: str
-    """``setting``, ``list``, ``profile`` or ``slot``."""
+    """``setting``, ``list``, ``profile``, ``slot`` or ``file``."""
     key: str
     value: Any
     sent_s: float

@@ -11,34 +11,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tests.faults.day import ANNA, BEN
 from tests.faults.oracle import Deed, Verdict
 from tests.faults.place import StuckError
-from tests.vm.disk_judge import Finding, Seen, judge_disk, token
-from tests.vm.inside import CHECKS_INSIDE, PYTHON, STATE
+from tests.vm.disk_judge import Finding, Seen, judge_disk
+from tests.vm.inside import STATE
 from tests.vm.machine import GuestError
-from tests.vm.observer import LogWatch, Order, Orders, records
+from tests.vm.observer import LogWatch, records
+from tests.vm.operator_deeds import OperatorDeeds
 from tests.vm.site import GuestPlace
 from tests.vm.write_log import Replay, Tail, WriteLog, copy_sparse
 
 CARDS = {1: ANNA, 2: BEN}
-LONGEST_S = 12.0
-"""A cut comes at a random moment of so many seconds after both outlets charge."""
+CUT_S = {"file": (10.0, 75.0), "update": (0.3, 20.0)}
+USUALLY_S = (0.3, 12.0)
+"""A cut comes at a random moment between so many seconds after both outlets charge. A changed file is checked in a process
+of its own and makes the agent start anew, which takes an emulated processor a while."""
 BACK_S = 300.0
 """How long a rebooted charger may take until its outlets charge again."""
-SETTING = ("ConnectionTimeOut", "TxCtrlr.EVConnectionTimeOut")
-"""Not HeartbeatInterval: each accepted boot brings its own (OCPP 1.6 §4.2)."""
-PROFILE = 7
-INSTALL = f"import sys; sys.path[:0] = ['{CHECKS_INSIDE}']; from tests.vm.slot_trial import main; main()"
-
 OLD_JOURNAL = f"cd {STATE} && rm -f journal.db* && cp {{}} journal.db && chown evse:evse journal.db && sync"
 WAKE = """
 import fcntl, sys, time
@@ -76,6 +74,9 @@ class Result:
     doubtful: int = 0
     """Crash points at which some write had not been flushed."""
     wrong: list[str] = field(default_factory=list)
+    changes: Counter[str] = field(default_factory=Counter)
+    """Changes of the operator that were accepted, by kind."""
+    refused: list[str] = field(default_factory=list)
     verdict: Verdict | None = None
     boots_s: list[float] = field(default_factory=list)
 
@@ -93,6 +94,8 @@ class Result:
             self.facts + other.facts,
             self.doubtful + other.doubtful,
             self.wrong + other.wrong,
+            self.changes + other.changes,
+            self.refused + other.refused,
             self.verdict,
             self.boots_s + other.boots_s,
         )
@@ -114,7 +117,7 @@ class Chain:
         self, place: GuestPlace, rng: random.Random, say: Say, unsafe: str = "", base: Path | None = None
     ) -> None:
         self.place = place
-        self.orders = Orders()
+        self.deeds = OperatorDeeds(place, place.configuration)
         self.lives: list[Life] = []
         self.result = Result()
         self._rng = rng
@@ -122,7 +125,6 @@ class Chain:
         self._unsafe = unsafe
         self._open: dict[int, Charging] = {}
         self._base = base or place.data
-        self._numbers = 0
 
     async def live(self, scenario: str, work: Callable[[], Awaitable[None]] | None = None) -> None:
         """One life: boot, go on, charge on both outlets, work until the cut."""
@@ -140,13 +142,12 @@ class Chain:
             if self._unsafe:
                 await place.machine.check("sh", "-c", self._unsafe)
             await self._charge(life, scenario)
-            busy = asyncio.create_task(self._until_cut(work or self._work(scenario)))
-            await asyncio.sleep(self._rng.uniform(0.3, LONGEST_S))
+            busy = asyncio.create_task(self._until_cut(work or self.deeds.work(scenario)))
+            await asyncio.sleep(self._moment(scenario))
             cut_s = time.time()
             await place.cut_power()
             watch.look()
-            busy.cancel()
-            await asyncio.gather(busy, return_exceptions=True)
+            await _ended(busy)
         self.result.cuts += 1
         self.result.boots_s.append(life.boot_s)
         self._base = place.directory / f"after{number}.img"
@@ -164,7 +165,7 @@ class Chain:
             await self.place.machine.check("systemctl", "start", "evse-agent.service", timeout_s=120)
             before = self._heard()
             await self.place.until(self._hears_more(before), "a waiting record is told")
-            await asyncio.sleep(self._rng.uniform(0.0, LONGEST_S))
+            await asyncio.sleep(self._moment("migration"))
 
     def _heard(self) -> int:
         return len(records(self.place.csms.frames))
@@ -186,6 +187,7 @@ class Chain:
         else:
             await place.restore_uplink()
             await place.wait_online()
+            await self.deeds.file_proved()
         for evse in CARDS:
             if evse in self._open and self._rng.random() < 0.5:
                 await self._end(evse)
@@ -213,8 +215,9 @@ class Chain:
 
     async def _goes_on(self, evse: int) -> bool:
         """False when contacts close again; True when the transaction is over."""
-        place, deadline = self.place, time.monotonic() + BACK_S
-        while time.monotonic() < deadline:
+        place, clock = self.place, self.place.machine.own_time
+        end = clock.now_s() + BACK_S
+        while clock.now_s() < end:
             if await place.closed(evse):
                 return False
             shown = await place.shown(evse)
@@ -231,63 +234,16 @@ class Chain:
 
     async def _until_cut(self, work: Callable[[], Awaitable[None]]) -> None:
         """Whatever the cut interrupts ends without an answer."""
-        with contextlib.suppress(GuestError, ConnectionError, TimeoutError, StuckError, LookupError):
+        with contextlib.suppress(GuestError, ConnectionError, TimeoutError, StuckError):
             while True:
-                await work()
+                try:
+                    await work()
+                except LookupError as error:
+                    self.result.refused.append(str(error))
                 await asyncio.sleep(0.05)
 
-    def _work(self, scenario: str) -> Callable[[], Awaitable[None]]:
-        return {"config": self._configure, "update": self._update}.get(scenario, self._nothing)
-
-    async def _nothing(self) -> None:
-        await asyncio.sleep(0.2)
-
-    # ---- what goes on ----
-
-    async def _order(self, kind: str, key: str, value: Any, action: str, payload: dict[str, Any]) -> None:
-        sent = time.time()
-        self.orders.noted.append(Order(kind, key, value, sent))
-        answer = await self.place.csms.call(None, action, payload, timeout_s=60)
-        if answer["status"] != "Accepted":
-            raise LookupError(f"{action}: {answer}")
-        self.orders.noted[-1] = Order(kind, key, value, sent, time.time())
-
-    async def _configure(self) -> None:
-        """A setting, the local list and a charging profile, one after the other."""
-        self._numbers += 1
-        number = self._numbers
-        setting = {"key": SETTING[0], "value": str(1000 + number)}
-        await self._order("setting", SETTING[1], str(1000 + number), "ChangeConfiguration", setting)
-        versions = [order.value for order in self.orders.noted if order.kind == "list" and order.done_s < 1e12]
-        version = max(versions, default=0) + 1
-        listed = [{"idTag": token(version - 1), "idTagInfo": {"status": "Accepted"}}]
-        update = {"listVersion": version, "updateType": "Differential", "localAuthorizationList": listed}
-        await self._order("list", "", version, "SendLocalList", update)
-        limit = 16.0 + number % 16
-        profile = {
-            "connectorId": 0,
-            "csChargingProfiles": {
-                "chargingProfileId": PROFILE,
-                "stackLevel": 0,
-                "chargingProfilePurpose": "ChargePointMaxProfile",
-                "chargingProfileKind": "Absolute",
-                "chargingSchedule": {
-                    "startSchedule": "2026-01-01T00:00:00Z",
-                    "chargingRateUnit": "A",
-                    "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit}],
-                },
-            },
-        }
-        await self._order("profile", str(PROFILE), limit, "SetChargingProfile", profile)
-
-    async def _update(self) -> None:
-        """The next bundle into the other slot, the switch, its confirmation."""
-        done = [order.value for order in self.orders.noted if order.kind == "slot" and order.done_s < 1e12]
-        version = f"1.{int(done[-1].split('.')[1]) + 1 if done else 1}"
-        self.orders.noted.append(Order("slot", "", version, time.time()))
-        await self.place.machine.check(PYTHON, "-c", INSTALL, version, timeout_s=300)
-        last = self.orders.noted[-1]
-        self.orders.noted[-1] = Order("slot", "", version, last.sent_s, time.time())
+    def _moment(self, scenario: str) -> float:
+        return self._rng.uniform(*CUT_S.get(scenario, USUALLY_S))
 
     async def freeze(self, memory: Path, disk: Path) -> None:
         """Boot, come online once, lose the network, and stand still: memory and disk of that moment."""
@@ -335,10 +291,9 @@ class Chain:
                     await self._end(evse)
                 await self.place.cut_uplink()
             await self._begin_both(online=scenario != "offline")
-            busy = asyncio.create_task(self._until_cut(self._work(scenario)))
-            await asyncio.sleep(self._rng.uniform(0.3, LONGEST_S))
-            busy.cancel()
-            await asyncio.gather(busy, return_exceptions=True)
+            busy = asyncio.create_task(self._until_cut(self.deeds.work(scenario)))
+            await asyncio.sleep(self._moment(scenario))
+            await _ended(busy)
 
     async def _begin_both(self, online: bool) -> None:
         for evse in CARDS:
@@ -371,7 +326,11 @@ class Chain:
 
     async def judge(self, points: int, seen: Seen | None = None) -> Result:
         """Judge ``points`` moments of each life, spread over its flushes, and the moment of the cut in all forms."""
-        found = seen or Seen(records(self.place.csms.frames), await self.place.hardware(), self.orders)
+        found = seen or Seen(records(self.place.csms.frames), await self.place.hardware(), self.deeds.orders)
+        self.result.wrong += self.deeds.wrong
+        self.result.changes.update(
+            order.kind for order in self.deeds.orders.noted if order.sent_s < order.done_s < math.inf
+        )
         for life in self.lives:
             await asyncio.to_thread(self._judge_life, life, points, found)
         return self.result
@@ -398,6 +357,13 @@ class Chain:
         copy.unlink()
 
 
+async def _ended(busy: asyncio.Task[None]) -> None:
+    """Stop what goes on. What broke in it, other than by the cut, is raised."""
+    busy.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await busy
+
+
 def moments(log: WriteLog, points: int, rng: random.Random, first: int = 0) -> list[tuple[int, Tail]]:
     """Crash points in order: the end in all three forms, else any entry of the log in any form."""
     last = len(log.entries)
@@ -421,8 +387,10 @@ def summary(result: Result) -> Sequence[str]:
         f"cuts: {result.cuts}; rebooted: {result.rebooted}; charging again: {result.charging_again}",
         f"crash points judged: {result.judged} ({kinds}); with unflushed writes: {result.doubtful}",
         f"facts looked for: {result.facts}; missing: {len(result.wrong)}",
+        "changes accepted: " + (", ".join(f"{kind} {n}" for kind, n in sorted(result.changes.items())) or "none"),
     ]
     lines += [f"  {text[:300]}" for text in result.wrong[:8]]
+    lines += [f"  refused: {text[:300]}" for text in result.refused[:4]]
     if (verdict := result.verdict) is not None:
         counts = (len(verdict.lost), len(verdict.doubled), len(verdict.wrong), len(verdict.closed))
         lines.append(

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,12 +20,14 @@ import yaml
 
 from simulators.lab.process import Lab
 from tests.faults.oracle import Hardware, lab_hardware
-from tests.faults.place import SETTINGS, FullPlace
+from tests.faults.place import POLL_S, SETTINGS, FullPlace, StuckError
 from tests.vm import data_disk
 from tests.vm.image import Image
 from tests.vm.inside import API
 from tests.vm.machine import UPLINK, GuestError, Machine, Setup, line_name
 
+OWN_PATIENCE_S = 300.0
+"""A step of a day that takes longer, in the machine's own time, will not come."""
 SHOWN_FOR_S = 0.3
 """The display is not asked more often: each look costs an emulated processor some time."""
 
@@ -46,7 +48,7 @@ class GuestPlace(FullPlace):
     """
 
     kind = "guest"
-    patience_s = 300.0
+    patience_s = 1200.0
     repeat_s = 25.0
 
     def __init__(
@@ -159,6 +161,15 @@ class GuestPlace(FullPlace):
         await self.machine.cut()
         await self.power(False)
         self.control.deaths += 1
+
+    async def until(self, condition: Callable[[], Awaitable[bool]], what: str, timeout_s: float | None = None) -> None:
+        """Wait with the patience of the machine's own time. Raises StuckError."""
+        time = self.machine.own_time
+        end = time.now_s() + (timeout_s or OWN_PATIENCE_S)
+        while not await condition():
+            if time.now_s() >= end:
+                raise StuckError(f"{what}: not within {timeout_s or OWN_PATIENCE_S:g} s of the machine's own time")
+            await asyncio.sleep(POLL_S)
 
     async def until_shown(self, condition: Callable[[Any], bool], what: str, timeout_s: float | None = None) -> None:
         """Wait until the display's status fulfils the condition."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.config.history import digest
+from agent.config.proving import Trial
 from agent.journal.events import Stamp, StartTrigger, StopReason, TransactionEnded, TransactionStarted
 from agent.journal.journal import Journal
 from simulators.csms.frames import Direction, Frame
@@ -96,6 +98,67 @@ def test_another_register_than_was_told_is_found(tmp_path: Path) -> None:
 def test_a_journal_that_is_gone_is_found(tmp_path: Path) -> None:
     assert _wrong(tmp_path, Seen([_start("x")], [], Orders())) == ["there is no journal"]
     assert _wrong(tmp_path, Seen([_start("x")], [], Orders()), seen_s=0.0) == []
+
+
+FILES = {"before": "model: Lab\n", "bad": "model: Lab1001\n", "after": "model: Lab1002\n"}
+
+
+@pytest.mark.parametrize(
+    ("there", "at_s", "good"),
+    [
+        ("before", 5.0, True),
+        ("bad", 5.0, False),
+        ("before", 10.5, True),
+        ("bad", 10.5, True),
+        ("bad", 12.0, True),
+        ("before", 12.0, True),
+        ("after", 12.0, False),
+        ("before", 31.0, True),
+        ("bad", 31.0, False),
+        ("after", 41.0, True),
+        ("before", 41.0, False),
+    ],
+)
+def test_a_configuration_is_one_that_may_stand_there(tmp_path: Path, there: str, at_s: float, good: bool) -> None:
+    """Taken at 11 s, taken back between 11 and 30 s, another one taken at 40 s."""
+    _journal(tmp_path)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/config.yaml").write_text(FILES[there])
+    orders = Orders(
+        [
+            Order("file", "", FILES["bad"], 10.0, 11.0),
+            Order("file", "", FILES["before"], 11.0, 30.0),
+            Order("file", "", FILES["after"], 39.0, 40.0),
+        ]
+    )
+    found = _wrong(tmp_path, Seen([], [], orders, FILES["before"]), seen_s=at_s, beyond_s=at_s + 0.1)
+    assert [text for text in found if "configuration" in text] == [] if good else found
+
+
+@pytest.mark.parametrize(
+    ("there", "kept", "says"),
+    [
+        ("before", "before", ""),
+        ("after", "before", ""),
+        ("bad", "before", "neither of the two on trial"),
+        ("after", "after", "no way back"),
+        ("after", None, "no way back"),
+    ],
+)
+def test_a_change_on_trial_can_go_back(tmp_path: Path, there: str, kept: str | None, says: str) -> None:
+    _journal(tmp_path)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/config.yaml").write_text(FILES[there])
+    if kept is not None:
+        (tmp_path / "state/config").mkdir()
+        (tmp_path / "state/config/000003.yaml").write_text(FILES[kept])
+    digests = {name: digest(text) for name, text in FILES.items()}
+    trial = Trial(3, digests["before"], digests["after"], 60.0, needs_uplink=True, needs_control=True)
+    journal = Journal.open(tmp_path / "state/journal.db", "boot")
+    journal.keep("config", "trial", trial.document())
+    journal.close()
+    found = _wrong(tmp_path, Seen([], [], Orders()))
+    assert ([says in text for text in found] == [True]) if says else (found == [])
 
 
 def test_a_local_list_must_be_whole(tmp_path: Path) -> None:

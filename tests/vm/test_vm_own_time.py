@@ -1,0 +1,60 @@
+"""Patience with an emulated machine counts its own time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.vm.own_time import OwnTime, waited_s
+
+ONE, OTHER = Path("/proc/1"), Path("/proc/2")
+
+
+class _World:
+    def __init__(self) -> None:
+        self.at_s, self.waited_s, self.process = 100.0, 0.0, ONE
+        self.time = OwnTime(lambda: self.process, lambda: self.at_s, lambda _: self.waited_s)
+
+    def after(self, seconds: float, waited: float = 0.0) -> float:
+        self.at_s += seconds
+        self.waited_s += waited
+        return self.time.now_s()
+
+
+def test_an_undisturbed_machine_lives_by_the_clock() -> None:
+    assert _World().after(5.0) == 5.0
+
+
+def test_seconds_in_the_run_queue_do_not_count() -> None:
+    world = _World()
+    assert world.after(10.0, waited=9.0) == 1.0
+    assert world.after(1.0) == 2.0
+
+
+def test_another_machine_begins_its_own_count() -> None:
+    world = _World()
+    assert world.after(10.0, waited=8.0) == 2.0
+    world.process, world.waited_s = OTHER, 0.0
+    assert world.after(3.0, waited=1.0) == 4.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 200), st.booleans()), max_size=20))
+def test_it_never_goes_back_and_never_runs_ahead(steps: list[tuple[float, float, bool]]) -> None:
+    world, before = _World(), 0.0
+    for seconds, waited, change in steps:
+        if change:
+            world.process = OTHER if world.process == ONE else ONE
+            world.waited_s = 0.0
+        now = world.after(seconds, waited)
+        assert before <= now <= before + seconds + 1e-6
+        before = now
+
+
+def test_the_thread_that_waited_longest_counts(tmp_path: Path) -> None:
+    for name, text in (("1", "5 2000000000 7"), ("2", "9 3500000000 1"), ("3", "nonsense")):
+        (tmp_path / "task" / name).mkdir(parents=True)
+        (tmp_path / "task" / name / "schedstat").write_text(text)
+    assert waited_s(tmp_path) == 3.5
+    assert waited_s(tmp_path / "gone") == 0.0
