@@ -354,6 +354,45 @@ def test_a_monitor_is_tested_by_its_lines(bench: Bench) -> None:
     assert unit.residual_current().self_test is SelfTest.PASSED, "no test while it is tripped"
 
 
+def test_a_monitor_that_latches_is_reset_of_its_test_but_never_of_a_trip(bench: Bench) -> None:
+    unit = bench.device(
+        residual_current_monitors=ResidualCurrentOptions(
+            bench.line("TRIP"), test=bench.line("TEST"), reset=bench.line("LOCK")
+        )
+    ).unit("u")
+    unit.start_self_test(bench.now)
+    bench.chip.drive("TRIP", True)
+    bench.turn(0.2)
+    bench.shows("LOCK", False)  # the latch is left alone while TEST is active
+    bench.turn(0.1)
+    bench.shows("LOCK", True)
+    bench.chip.drive("TRIP", None)
+    bench.turn(0.3)
+    assert unit.residual_current().self_test is SelfTest.PASSED
+    bench.shows("LOCK", False)
+    bench.chip.drive("TRIP", True)
+    bench.turn(2.0)
+    bench.shows("LOCK", False)
+    assert unit.residual_current().tripped, "a trip stays until control has it reset"
+    unit.reset_residual_current(bench.now)
+    bench.shows("LOCK", True)
+
+
+def test_a_monitor_that_stays_tripped_after_its_test_is_reset_once(bench: Bench) -> None:
+    unit = bench.device(
+        residual_current_monitors=ResidualCurrentOptions(
+            bench.line("TRIP"), test=bench.line("TEST"), reset=bench.line("LOCK")
+        )
+    ).unit("u")
+    unit.start_self_test(bench.now)
+    bench.chip.drive("TRIP", True)
+    bench.turn(0.6)
+    bench.shows("LOCK", False)
+    bench.turn(1.5)
+    assert (unit.residual_current().tripped, unit.residual_current().self_test) == (True, SelfTest.FAILED)
+    bench.shows("LOCK", False)
+
+
 def test_a_monitor_whose_lines_vanish_in_mid_test_has_not_passed(bench: Bench) -> None:
     unit = bench.device(
         residual_current_monitors=ResidualCurrentOptions(bench.line("TRIP"), test=bench.line("TEST"))

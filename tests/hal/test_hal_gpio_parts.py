@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from hal.drivers.gpio.counter_file import CounterFile
 from hal.drivers.gpio.lights import encode_ring
 from hal.drivers.gpio.patterns import PATTERNS
-from hal.drivers.gpio.residual_current import MonitorTest, ResidualCurrentOptions
+from hal.drivers.gpio.residual_current import ResidualCurrentOptions
 from hal.drivers.gpio.wiegand import Pulse, decode_card, decode_key, split_frames
+from hal.drivers.monitor_test import MonitorTest
 from hal.ports import DeviceError
 from hal.values import Indication, SelfTest
 
@@ -80,7 +81,7 @@ def test_pulses_are_ordered_by_their_time_and_split_at_silence() -> None:
 
 def _course(trip: tuple[float, float], second: tuple[float, float] | None = None) -> tuple[SelfTest, float, float]:
     """Play a test that trips and releases at these seconds; returns result, its time, and how long the pin drove."""
-    test = MonitorTest(ResidualCurrentOptions("c:0", trip_ac="c:1" if second else "", test="c:2"))
+    test = MonitorTest(ResidualCurrentOptions("c:0", trip_ac="c:1" if second else "", test="c:2").times)
     test.start(0.0)
     drove_s, now = 0.0, 0.0
     while test.running and now < 10.0:
@@ -115,7 +116,7 @@ def test_a_monitor_that_is_late_dead_or_stuck_fails(
 
 
 def test_without_a_test_line_there_is_no_test() -> None:
-    test = MonitorTest(ResidualCurrentOptions("c:0"))
+    test = MonitorTest(ResidualCurrentOptions("c:0").times)
     test.start(0.0)
     assert (test.state, test.running, test.drives) == (SelfTest.UNSUPPORTED, False, False)
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hal.drivers.lock_motor import DEAD_TIME_S, MAX_PULSE_MS, LockMotor
-from hal.drivers.mcu_board.messages import RcdCommand
-from hal.drivers.mcu_board.self_test import RcdSelfTest
+from hal.drivers.monitor_test import MonitorTest, TestTimes
 from hal.options import option
 from hal.values import (
     ContactorReading,
@@ -21,12 +20,13 @@ from hal.values import (
     EnclosureReading,
     LockReading,
     ResidualCurrentReading,
-    SelfTest,
 )
 
 NO_BIT = -1
 MOST_BIT = 63
 RESET_S = 0.25
+TEST_TIMES = TestTimes(trip_s=2.0, release_s=3.0)
+"""Room for the bus and the slowest known module (X804-type: 740 ms to the trip, 660 ms to the second, 1.2 s to clear)."""
 
 
 def _bit(text: str) -> Any:
@@ -165,20 +165,20 @@ class ResidualCurrentUnit(Unit):
 
     def __init__(self, options: ResidualCurrentOptions, lines: Lines) -> None:
         self._options, self._lines = options, lines
-        self._test = RcdSelfTest()
+        self._test = MonitorTest(None if options.test == NO_BIT else TEST_TIMES)
         self._reset_until: float | None = None
 
     def residual_current(self) -> ResidualCurrentReading | None:
         at, tripped = self._lines.at, self._lines.active(self._options.trip)
         if at is None or tripped is None:
             return None
-        state = SelfTest.UNSUPPORTED if self._options.test == NO_BIT else self._test.state
-        return ResidualCurrentReading(at, tripped and not self._test.running, state, self._test.ended_at)
+        return ResidualCurrentReading(at, tripped and not self._test.running, self._test.state, self._test.ended_at)
 
     def start_self_test(self, now: float) -> None:
         """No effect while the monitor is tripped, or the node is not operational."""
         if self._options.test != NO_BIT and self._lines.active(self._options.trip) is False:
-            self._obey(self._test.start(now), now)
+            self._test.start(now)
+            self._lines.drive(self._options.test, self._test.drives)
 
     def reset_residual_current(self, now: float) -> None:
         if self._options.reset != NO_BIT and self._lines.drive(self._options.reset, True):
@@ -186,9 +186,14 @@ class ResidualCurrentUnit(Unit):
 
     def on_timer(self, now: float) -> float:
         tripped = self._lines.active(self._options.trip)
-        if tripped is not None:
-            self._obey(self._test.on_flags(tripped, False, now), now)
-        self._obey(self._test.on_timer(now), now)
+        if self._test.running:
+            if tripped is None:
+                self._test.abort()
+            else:
+                self._test.step(tripped, None, now)
+            self._lines.drive(self._options.test, self._test.drives)
+            if self._test.resets:
+                self.reset_residual_current(now)
         if self._reset_until is not None and now >= self._reset_until:
             self._lines.drive(self._options.reset, False)
             self._reset_until = None
@@ -197,13 +202,6 @@ class ResidualCurrentUnit(Unit):
     def make_safe(self, now: float) -> None:
         self._test.abort()
         self._reset_until = None
-
-    def _obey(self, command: RcdCommand | None, now: float) -> None:
-        if command is None:
-            return
-        self._lines.drive(self._options.test, command.test)
-        if command.reset:
-            self.reset_residual_current(now)
 
 
 class EmergencyStopUnit(Unit):

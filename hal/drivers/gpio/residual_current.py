@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import Enum
 
 from hal.drivers.gpio.pins import Pin
 from hal.drivers.gpio.unit import Unit, seen_at
+from hal.drivers.monitor_test import MonitorTest, TestTimes
 from hal.gpio.address import check_input, check_output
 from hal.options import option
-from hal.values import ResidualCurrentReading, SelfTest
+from hal.values import ResidualCurrentReading
 
 STEP_S = 0.01
 RESET_S = 0.25
@@ -44,62 +44,17 @@ class ResidualCurrentOptions:
         1200.0, help="so much later at most, all must be released again", unit="ms", ge=10, le=5000
     )
 
-
-class Stage(Enum):
-    IDLE = "idle"
-    TRIP = "trip"
-    TRIP_AC = "trip_ac"
-    RELEASE = "release"
-
-
-class MonitorTest:
-    """The self-test's course. Pure: ``step`` gets the inputs, ``drives`` is what the test output does."""
-
-    def __init__(self, options: ResidualCurrentOptions) -> None:
-        self._options = options
-        self._stage = Stage.IDLE
-        self._deadline = math.inf
-        self._drive_until = -math.inf
-        self.drives = False
-        self.state = SelfTest.NOT_RUN if options.test else SelfTest.UNSUPPORTED
-        self.ended_at: float | None = None
-
     @property
-    def running(self) -> bool:
-        return self._stage is not Stage.IDLE
-
-    def start(self, now: float) -> None:
-        if self.running or self.state is SelfTest.UNSUPPORTED:
-            return
-        self.state, self._stage, self.drives = SelfTest.RUNNING, Stage.TRIP, True
-        self._drive_until = now + self._options.test_ms / 1000
-        self._deadline = now + self._options.trip_within_ms / 1000
-
-    def abort(self) -> None:
-        """The lines were lost: what the test would have said is unknown."""
-        self._stage, self.drives = Stage.IDLE, False
-        if self.state is not SelfTest.UNSUPPORTED:
-            self.state, self.ended_at = SelfTest.NOT_RUN, None
-
-    def step(self, tripped: bool, tripped_ac: bool | None, now: float) -> None:
-        """``tripped_ac`` is None where there is no second output."""
-        if not self.running:
-            return
-        if now >= self._drive_until:
-            self.drives = False
-        options = self._options
-        if self._stage is Stage.TRIP and tripped and now <= self._deadline:
-            self._stage, self._deadline = Stage.TRIP_AC, now + options.trip_ac_within_ms / 1000
-        if self._stage is Stage.TRIP_AC and tripped_ac is not False and now <= self._deadline:
-            self._stage = Stage.RELEASE
-            self._deadline = max(now, self._drive_until) + options.release_within_ms / 1000
-        if self._stage is Stage.RELEASE and not self.drives and not tripped and not tripped_ac:
-            self._end(SelfTest.PASSED if now <= self._deadline else SelfTest.FAILED, now)
-        elif now > self._deadline:
-            self._end(SelfTest.FAILED, now)
-
-    def _end(self, state: SelfTest, now: float) -> None:
-        self.state, self.ended_at, self._stage, self.drives = state, now, Stage.IDLE, False
+    def times(self) -> TestTimes | None:
+        """None where there is no test line."""
+        if not self.test:
+            return None
+        return TestTimes(
+            trip_s=self.trip_within_ms / 1000,
+            release_s=self.release_within_ms / 1000,
+            drive_s=self.test_ms / 1000,
+            second_trip_s=self.trip_ac_within_ms / 1000,
+        )
 
 
 class ResidualCurrentUnit(Unit):
@@ -113,7 +68,7 @@ class ResidualCurrentUnit(Unit):
         self._trip_ac, self._error = pin(options.trip_ac), pin(options.error)
         self._test_pin, self._reset_pin = pin(options.test, output=True), pin(options.reset, output=True)
         self._inputs = tuple(pin for pin in (self._trip, self._trip_ac, self._error) if pin is not None)
-        self._test = MonitorTest(options)
+        self._test = MonitorTest(options.times)
         self._reset_until = -math.inf
         super().__init__(*self._inputs, self._test_pin, self._reset_pin)
 
@@ -169,5 +124,7 @@ class ResidualCurrentUnit(Unit):
         self._test.step(bool(self._trip.level), second, now)
         if self._test_pin is not None:
             self._test_pin.set(self._test.drives)
+        if self._test.resets:
+            self.reset_residual_current(now)
         if self._reset_pin is not None and now >= self._reset_until:
             self._reset_pin.set(False)
