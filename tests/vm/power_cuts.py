@@ -33,8 +33,8 @@ from tests.vm.write_log import Replay, Tail, WriteLog, copy_sparse
 CARDS = {1: ANNA, 2: BEN}
 CUT_S = {"file": (10.0, 75.0), "update": (0.3, 20.0)}
 USUALLY_S = (0.3, 12.0)
-"""A cut comes at a random moment between so many seconds after both outlets charge. A changed file is checked in a process
-of its own and makes the agent start anew, which takes an emulated processor a while."""
+"""A cut comes at a random moment between so many seconds after both outlets charge. A changed file is checked in a
+process of its own and makes the agent start anew, which takes an emulated processor a while."""
 BACK_S = 300.0
 """How long a rebooted charger may take until its outlets charge again."""
 OLD_JOURNAL = f"cd {STATE} && rm -f journal.db* && cp {{}} journal.db && chown evse:evse journal.db && sync"
