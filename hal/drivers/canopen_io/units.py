@@ -26,7 +26,7 @@ NO_BIT = -1
 MOST_BIT = 63
 RESET_S = 0.25
 TEST_TIMES = TestTimes(trip_s=2.0, release_s=3.0)
-"""Room for the bus and the slowest known module (X804-type: 740 ms to the trip, 660 ms to the second, 1.2 s to clear)."""
+"""With room for the bus: the slowest known module (X804) trips in 740 ms, 660 ms later again, and clears in 1.2 s."""
 
 
 def _bit(text: str) -> Any:
