@@ -172,6 +172,7 @@ remove_all() {
     if [ -n "$purge" ]; then
         rm -rf "$etc" /var/lib/evse-agent /var/lib/evse-control /var/log/evse-agent
         rm -rf /etc/systemd/system/evse-control.service.d /etc/systemd/system/evse-agent.service.d
+        rm -rf /etc/systemd/system/evse-console@*.service.d /etc/systemd/system/*.wants/evse-console@*.service
         for user in evse-console evse-control evse; do userdel "$user" 2>/dev/null || true; done
         for group in evse-link evse-observe evse-operate evse-service; do groupdel "$group" 2>/dev/null || true; done
         say "removed, with configuration and records"

@@ -40,8 +40,9 @@ Description: on-device agent for charge points of electric vehicles
  Holds the wheels of all that it needs; installing needs no network. On 32-bit ARM
  it uses python3-yaml and python3-cffi-backend of the system.
 TEXT
-for script in postinst prerm postrm; do
-    install -m 755 "$here/debian/$script" "$tree/DEBIAN/$script"
+for script in preinst postinst prerm postrm; do
+    sed "s/@VERSION@/$version/g" "$here/debian/$script" >"$tree/DEBIAN/$script"
+    chmod 755 "$tree/DEBIAN/$script"
 done
 find "$tree" -type d -exec chmod 755 {} +
 find "$share" -type f ! -name '*.sh' ! -name '*.py' -exec chmod 644 {} +

@@ -13,6 +13,8 @@ from pathlib import Path
 
 CLONE_NEWUSER, CLONE_NEWNS = 0x10000000, 0x00020000
 AF_CAN = 29
+ADDR_NO_RANDOMIZE = 0x0040000
+PTRACE_TRACEME = 0
 
 
 def outcome(attempt: Callable[[], object]) -> str:
@@ -24,7 +26,11 @@ def outcome(attempt: Callable[[], object]) -> str:
 
 
 def write(path: str) -> str:
-    return outcome(lambda: Path(path).write_text("x", "ascii"))
+    def attempt() -> None:
+        Path(path).write_text("x", "ascii")
+        Path(path).unlink()  # the next to try must not find it
+
+    return outcome(attempt)
 
 
 def read(path: str) -> str:
@@ -49,6 +55,22 @@ def call(name: str, *arguments: int | bytes | None) -> str:
     def attempt() -> None:
         if getattr(libc, name)(*arguments) == -1:
             raise OSError(ctypes.get_errno(), name)
+
+    return outcome(attempt)
+
+
+def device(name: str) -> str:
+    return outcome(lambda: os.close(os.open(f"/srv/nodes/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)))
+
+
+def set_user_id_file() -> str:
+    def attempt() -> None:
+        path = Path("/tmp/probe-set-user-id")
+        path.touch()
+        try:
+            path.chmod(0o4755)
+        finally:
+            path.unlink()
 
     return outcome(attempt)
 
@@ -95,13 +117,18 @@ def main() -> None:
                 "link to control": connect("/run/evse-agent/control.sock", socket.SOCK_SEQPACKET),
                 "local API": connect("/run/evse-agent/api.sock", socket.SOCK_STREAM),
                 "interfaces": interfaces(),
-                "a device of no class": outcome(lambda: os.close(os.open("/dev/net/tun", os.O_RDWR))),
+                "write a home": write("/root/probe"),
+                **{f"device {name}": device(name) for name in ("tun", "loop", "fuse", "ttyS")},
+                "personality": call("personality", ADDR_NO_RANDOMIZE),
+                "set-user-id file": set_user_id_file(),
+                "host name": call("sethostname", socket.gethostname().encode(), len(socket.gethostname())),
                 "new namespaces": call("unshare", CLONE_NEWUSER | CLONE_NEWNS),
                 "mount": call("mount", b"none", b"/mnt", b"tmpfs", 0, None),
                 "set the clock": outcome(set_clock),
                 "code that it wrote": writable_code(),
                 "real-time priority": real_time(),
                 "capabilities": capabilities(),
+                "trace": call("ptrace", PTRACE_TRACEME, 0, None, None),
             }
         )
     )

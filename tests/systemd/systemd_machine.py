@@ -21,6 +21,7 @@ from typing import TypeVar
 Seen = TypeVar("Seen")
 
 BOOT_S = 90.0
+DOWN_S = 45.0
 POLL_S = 0.1
 
 
@@ -76,6 +77,9 @@ class Machine:
             "--boot",
             "--register=no",
             "--keep-unit",
+            # Without it the service manager inside applies neither DeviceAllow= nor IPAddressDeny=, and says nothing.
+            "--capability=CAP_BPF",
+            "--system-call-filter=bpf",
         ]
         self._nspawn = subprocess.Popen(
             [*command, "--private-network", "--console=pipe"],
@@ -83,6 +87,7 @@ class Machine:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+            start_new_session=True,  # Ctrl-C is for the tests, which then shut it down
         )
         self._leader = int(self.wait(self._first_child, "systemd-nspawn started no machine", BOOT_S))
         self.wait(lambda: self.ask("systemctl", "is-system-running").strip() in ("running", "degraded"), "boot", BOOT_S)
@@ -93,25 +98,44 @@ class Machine:
         if self._nspawn.poll() is not None:
             assert self._nspawn.stderr is not None
             raise MachineError(f"systemd-nspawn ended: {self._nspawn.stderr.read().decode(errors='replace')[-400:]}")
-        path = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children")
-        return next(iter(path.read_text("ascii").split()), "")
+        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text("ascii").split()
+        return next((pid for pid in children if self._is_first_process(pid)), "")
+
+    @staticmethod
+    def _is_first_process(pid: str) -> bool:
+        """Before the machine's first process systemd-nspawn has another child, which only prepares it and ends."""
+        try:
+            lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
+        except OSError:
+            return False
+        numbers = next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [])
+        return len(numbers) > 1 and numbers[-1] == "1"
 
     def shut_down(self) -> None:
         """In good order if it can be; a machine that does not go down is ended from its first process on."""
         if self._nspawn is None:
             return
-        if self._nspawn.poll() is None and self._leader:
-            os.kill(self._leader, signal.SIGRTMIN + 4)  # systemd(1): start poweroff.target
-            try:
-                self._nspawn.wait(30.0)
-            except subprocess.TimeoutExpired:
-                os.kill(self._leader, signal.SIGKILL)  # its death ends every process inside
-        if self._nspawn.poll() is None:
-            self._nspawn.terminate()
-        self._nspawn.wait(30.0)
-        assert self._nspawn.stderr is not None
-        self._nspawn.stderr.close()
-        self._nspawn = None
+        try:
+            if self._nspawn.poll() is None and self._leader:
+                self._kill(signal.SIGRTMIN + 4)  # systemd(1): start poweroff.target
+                try:
+                    self._nspawn.wait(DOWN_S)
+                except subprocess.TimeoutExpired:
+                    self._kill(signal.SIGKILL)  # its death ends every process inside
+            if self._nspawn.poll() is None:
+                self._nspawn.terminate()
+            self._nspawn.wait(DOWN_S)
+        finally:
+            assert self._nspawn.stderr is not None
+            self._nspawn.stderr.close()
+            self._nspawn = None
+            self._leader = 0
+
+    def _kill(self, number: int) -> None:
+        try:
+            os.kill(self._leader, number)
+        except ProcessLookupError:
+            pass  # it went by itself
 
     # ---- inside ----
 
