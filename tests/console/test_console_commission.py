@@ -312,7 +312,7 @@ def test_offline_the_new_name_is_on_the_disk_before_it_is_reported(
     to_disk = os.fsync
 
     def fsync(handle: int) -> None:
-        synced.append((Path(os.readlink(f"/proc/self/fd/{handle}")), "GR-ATH-0314" in path.read_text()))
+        synced.append((Path(f"/proc/self/fd/{handle}").readlink(), "GR-ATH-0314" in path.read_text()))
         to_disk(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)
