@@ -8,6 +8,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from simulators.readers.repeating import RepeatingReader
+
 REPEAT_S = 1.0
 """Most type once per card; some again while it stays."""
 EV_SYN, EV_KEY, EV_MSC, MSC_SCAN = 0, 1, 4, 4
@@ -18,36 +20,16 @@ USAGE_OFFSET = 0x7001C
 """Scan codes are USB usages; which one does not matter to anybody."""
 
 
-class HidKeyboard:
+class HidKeyboard(RepeatingReader):
     """``send`` puts events on the node. ``decimal``: types the number in ten digits, else in hexadecimal."""
 
     def __init__(self, send: Callable[[bytes], None], decimal: bool = True) -> None:
-        self.card: bytes | None = None
-        self.half_frames = False
-        self._send = send
+        super().__init__(send, REPEAT_S)
         self._decimal = decimal
-        self._next = 0.0
 
-    def present(self, uid: bytes, now: float) -> None:
-        self.card = uid
-        self._next = now
-        self.step(now)
-
-    def remove(self) -> None:
-        self.card = None
-
-    def receive(self, data: bytes, now: float) -> None:
-        """Nothing is ever written to it."""
-
-    def step(self, now: float) -> bool:
-        if self.card is None:
-            return False
-        if now >= self._next:
-            self._next = now + REPEAT_S
-            text = str(int.from_bytes(self.card, "big")).zfill(10) if self._decimal else self.card.hex().upper()
-            data = b"".join(self._key(KEYS[digit], now) for digit in text) + self._key(KEY_ENTER, now)
-            self._send(data[: len(data) // 2] if self.half_frames else data)
-        return True
+    def _told(self, card: bytes, now: float) -> bytes:
+        text = str(int.from_bytes(card, "big")).zfill(10) if self._decimal else card.hex().upper()
+        return b"".join(self._key(KEYS[digit], now) for digit in text) + self._key(KEY_ENTER, now)
 
     def _key(self, code: int, now: float) -> bytes:
         events = []

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import reduce
 from operator import xor
 
+from simulators.readers.repeating import RepeatingReader
+
 REPEAT_S = 0.065
 TAG_BYTES = 5
 
@@ -16,32 +18,11 @@ def frame(tag: bytes) -> bytes:
     return b"\x02" + tag.hex().upper().encode() + f"{checksum:02X}".encode() + b"\x03"
 
 
-class Rdm6300:
+class Rdm6300(RepeatingReader):
     """``send`` puts bytes on the line."""
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
-        self.card: bytes | None = None
-        self.half_frames = False
-        self._send = send
-        self._next = 0.0
+        super().__init__(send, REPEAT_S)
 
-    def present(self, uid: bytes, now: float) -> None:
-        self.card = uid
-        self._next = now
-        self.step(now)
-
-    def remove(self) -> None:
-        self.card = None
-
-    def receive(self, data: bytes, now: float) -> None:
-        """The reader listens to nothing."""
-
-    def step(self, now: float) -> bool:
-        """Repeat the card's frame. True while a card is there."""
-        if self.card is None:
-            return False
-        if now >= self._next:
-            self._next = now + REPEAT_S
-            data = frame(self.card)
-            self._send(data[:7] if self.half_frames else data)
-        return True
+    def _told(self, card: bytes, now: float) -> bytes:  # noqa: ARG002 (the frame bears no time)
+        return frame(card)
