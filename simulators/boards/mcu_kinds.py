@@ -2,62 +2,37 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from hal.drivers.mcu_board.messages import ErrorFlags, ResetReason, Variant
-from simulators.boards.board import AMBIENT_C, Board
+from simulators.boards.board import Board
 from simulators.boards.firmware import HOST_SILENCE_S
-from simulators.lab.kinds import BoardKind, FaultNote, LabPort, Site, Surroundings, Switch, take_options
+from simulators.boards.peer import OPEN_S, FirmwarePeer
+from simulators.lab.kinds import BoardKind, FaultNote, Site, Switch, take_options
 from simulators.pty_port import PtyPort
 
-HOT_C = 95.0
-WARM_C = 70.0
-OPEN_S = 0.5
-"""From the board's decision to open contacts, with room for a machine that is busy."""
-LOCK = {True: "locked", False: "unlocked", None: "moving"}
 
-
-class McuBoardPeer:
+class McuBoardPeer(FirmwarePeer):
     """``simulators.lab.kinds.BoardPeer``."""
 
     def __init__(self, variant: Variant, site: Site) -> None:
         take_options(site, variant.value, {})
         self._variant = variant
-        self._name = f"board{site.number}"
-        self._wake = site.wake
-        self.port = PtyPort(site.directory / self._name, self._hear, seed=site.number)
+        self.port = PtyPort(site.directory / f"board{site.number}", self._hear, seed=site.number)
         self.board = Board(variant, self.port.write, site.log, site.now, ventilation=site.ventilation, seed=site.number)
         self.board.hardware_max_a = site.max_current_a
         self.board.phases = site.phases
-        self.faults: Mapping[str, Switch] = self._switches()
+        super().__init__(site, self.port, self.board)
 
     def _hear(self, data: bytes) -> None:
         self.board.receive(data, time.monotonic())
         self._wake()  # a new pilot or a withdrawn permission acts at once
 
-    @property
-    def duty_pct(self) -> float:
-        return self.board.duty_pct
-
-    @property
-    def poles(self) -> tuple[bool, bool, bool]:
-        return self.board.firmware.contactor.poles
-
-    def step(self, now: float, around: Surroundings) -> bool:
-        return self.board.step(now, around)
-
     def power_up(self, now: float) -> None:
         self.board.power_up(now)
-
-    def power_down(self, now: float) -> None:
-        self.board.power_down(now)
-
-    def ports(self) -> Sequence[LabPort]:
-        return [self.port]
 
     def devices(self) -> dict[str, Any]:
         return {self._name: {"driver": "mcu-board", "port": str(self.port.link), "variant": self._variant.value}}
@@ -67,47 +42,15 @@ class McuBoardPeer:
         return {"board": self._name, **own_meter}
 
     def state(self) -> dict[str, Any]:
-        firmware, errors = self.board.firmware, self.board.firmware.errors
+        errors = self.board.firmware.errors
         return {
-            "pilot_state": None if firmware.cp_state is None else firmware.cp_state.name,
-            "closed": firmware.contactor.closed,
-            "feedback": firmware.contactor.feedback,
-            "coil": firmware.contactor.coil,
-            "opened_because": firmware.reason,
-            "lock": LOCK[firmware.lock.locked],
-            "running": self.board.running,
-            "host_alive": firmware.host_alive,
-            "allowed": firmware.allowed,
-            "resets": self.board.resets,
-            "frames_in": self.board.frames_in,
+            **super().state(),
             "errors": [name for name in ErrorFlags.__dataclass_fields__ if getattr(errors, name)],
         }
 
-    def _switches(self) -> dict[str, Switch]:
-        board = self.board
-
-        def put(part: Callable[[], object], attribute: str) -> Switch:
-            return lambda on, _: setattr(part(), attribute, on)
-
-        def warm(value_c: float) -> Switch:
-            return lambda on, _: setattr(board, "temperature_c", (value_c if on else AMBIENT_C, AMBIENT_C))
-
-        contactor = partial(put, lambda: board.firmware.contactor)
-        ailments = partial(put, lambda: board.ailments)
-        lock = partial(put, lambda: board.firmware.lock)
-        wire = partial(put, lambda: board.wire_faults)
+    def _own_switches(self) -> Mapping[str, Switch]:
+        wire = partial(self._put, lambda: self.board.wire_faults)
         return {
-            "welded": contactor("welded"),
-            "stuck-open": contactor("stuck_open"),
-            "late-feedback": contactor("late_feedback"),
-            "rcd": ailments("residual_current"),
-            "rcd-self-test": ailments("self_test_broken"),
-            "over-current": ailments("over_current"),
-            "lock-lost": lock("feedback_lost"),
-            "lock-stuck": lock("stuck"),
-            "warm": warm(WARM_C),
-            "over-temperature": warm(HOT_C),
-            "temperature-sensor": warm(math.nan),
             "board-mute": wire("mute"),
             "board-deaf": wire("deaf"),
             "board-garbage": wire("garbage"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from simulators.boards.classifier import PilotClassifier
-from simulators.boards.mcu_kinds import HOT_C, LOCK, OPEN_S, WARM_C
+from simulators.boards.peer import HOT_C, LOCK, OPEN_S, WARM_C
 from simulators.gpio.cabinet import LEAKAGE_MA, LINES, WATCHDOG_S, Cabinet
 from simulators.gpio.chip import SimGpioChip
 from simulators.gpio.front_end import OPEN_OHM, PilotFrontEnd, ntc_ohm
