@@ -7,13 +7,13 @@ import math
 
 from agent.link.messages import MeterSample, Permit, Withdraw
 from agent.station.charging.plan import tenth
+from agent.station.charging_limits import ChargingLimits
 from agent.station.drawing import Drawing
 from agent.station.evse import Evse
 from agent.station.limits import MINIMUM_A, Claim, share
 from agent.station.phase_rotation import lines_of, order_of
 from agent.station.roaming import used_up
 from agent.station.site import Site, earliest
-from agent.station.smart_charging import SmartCharging
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ RESTING_S = 60.0
 
 
 class Permits:
-    def __init__(self, site: Site, charging: SmartCharging) -> None:
+    def __init__(self, site: Site, charging: ChargingLimits) -> None:
         self._site = site
         self._charging = charging
         self._serial = 0

@@ -7,7 +7,7 @@ import logging
 from agent.journal.events import StartTrigger, StopReason
 from agent.link.messages import TokenPresented
 from agent.station.authorisation import Ask, Authorisation, Decision, Verdict
-from agent.station.charging.profile import document
+from agent.station.charging.documents import document
 from agent.station.commands import RemoteStart
 from agent.station.evse import Evse
 from agent.station.reservations import by_group_only, obstacle, own_evse

@@ -110,7 +110,7 @@ class Station:
         self._buttons = Buttons(self._site, self._transactions)
         self._availability = Availability(self._site, self._transactions, kept)
         self._charging = SmartCharging(self._site, kept)
-        self._permits = Permits(self._site, self._charging)
+        self._permits = Permits(self._site, self._charging.limits)
         self._statuses = Statuses(self._site)
         self._pricing = Pricing(self._site, self._metering, kept)
         self._indications = Indications(self._site)
@@ -334,10 +334,10 @@ class Station:
     def set_charging_profile(self, evse: int, profile: Profile, moment: Moment) -> tuple[bool, list[Effect]]:
         """Install a profile; ``evse`` 0: for the station, or as default of all. False when it breaks a rule."""
         self._site.moment = moment
-        why = self._charging.install(evse, profile)
-        if why:
-            log.info("charging profile %d is refused: %s", profile.id, why)
-        return not why, self._settle()
+        refusal = self._charging.install(evse, profile)
+        if refusal is not None:
+            log.info("charging profile %d is refused: %s", profile.id, refusal)
+        return refusal is None, self._settle()
 
     def clear_charging_profiles(self, which: Filter, moment: Moment) -> tuple[bool, list[Effect]]:
         """False when none matched."""
@@ -347,7 +347,7 @@ class Station:
     def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None, moment: Moment) -> Composite | None:
         """What an EVSE, or (0) the whole station, may draw from now on. None for no such EVSE or time."""
         self._site.moment = moment
-        return self._charging.composite(evse, duration_s, unit, self._permits.local_limit_a())
+        return self._charging.limits.composite(evse, duration_s, unit, self._permits.local_limit_a())
 
     def set_user_price(self, token: Token, text: PriceText, moment: Moment) -> tuple[bool, list[Effect]]:
         """What this driver will pay, in words."""

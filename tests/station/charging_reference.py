@@ -41,13 +41,18 @@ def walls(begin):
     return highest_so_far(begin)
 
 
-def period_at(profile: Profile, t, anchor, seen=None):
-    """The period that holds at second ``t``, or None. ``seen``: readings of the wall clock, None for UTC."""
+def period_at(profile: Profile, t, anchor, seen=None, offline=None):
+    """The period that holds at second ``t``, or None. ``seen``: readings of the wall clock, None for UTC. ``offline``:
+    since when the network is away."""
     if profile.valid_from_s is not None and t < profile.valid_from_s:
         return None
     if profile.valid_to_s is not None and t >= profile.valid_to_s:
         return None
+    if profile.offline is not None and offline is not None and t >= offline + profile.offline.most_s:
+        return None
     schedule = profile.schedule
+    if profile.kind is Kind.DYNAMIC:
+        return schedule.periods[0]
     start = schedule.start_utc_s
     if profile.kind is Kind.RELATIVE or start is None:
         start = anchor
@@ -67,10 +72,10 @@ def period_at(profile: Profile, t, anchor, seen=None):
     return holding
 
 
-def ampere_at(profiles, t, anchor, wiring, seen=None):
+def ampere_at(profiles, t, anchor, wiring, seen=None, offline=None):
     """Ampere per phase by the highest stack level that holds; None when none does."""
     for profile in sorted(profiles, key=lambda profile: -profile.stack_level):
-        period = period_at(profile, t, anchor, seen)
+        period = period_at(profile, t, anchor, seen, offline)
         if period is not None:
             if profile.schedule.unit is RateUnit.AMPERE:
                 return period.limit
@@ -78,15 +83,73 @@ def ampere_at(profiles, t, anchor, wiring, seen=None):
     return None
 
 
-def evse_at(installed, evse, t, charging, wiring, seen=None):
-    """``installed``: (profile, evse) pairs."""
+def lowest_of(values):
+    """None is no limit."""
+    told = [value for value in values if value is not None]
+    return min(told) if told else None
+
+
+def evse_at(installed, evse, t, charging, wiring, seen=None, offline=None, among=1):
+    """``installed``: (profile, evse) or (profile, evse, since); ``charging``: (transaction, start[, first of all])."""
     start = charging[1] if charging else None
-    own = [
-        profile
-        for profile, _ in installed
-        if profile.purpose is Purpose.TX and charging and profile.transaction == charging[0]
+
+    def level(purpose, where, anchor=start, only=lambda profile: True):
+        chosen = [p for p, at, *_ in installed if p.purpose is purpose and at in where and only(p)]
+        return ampere_at(chosen, t, anchor, wiring, seen, offline)
+
+    def own_or_common(purpose):
+        special = [p for p, where, *_ in installed if p.purpose is purpose and where == evse]
+        taken = {p.stack_level for p in special}
+        common = [p for p, where, *_ in installed if p.purpose is purpose and where == 0]
+        chosen = special + [p for p in common if p.stack_level not in taken]
+        return ampere_at(chosen, t, start, wiring, seen, offline)
+
+    found = level(Purpose.TX, {evse}, only=lambda p: charging and p.transaction == charging[0])
+    if found is None:
+        found = own_or_common(Purpose.TX_DEFAULT)
+    if charging and len(charging) > 2 and charging[2]:
+        first = own_or_common(Purpose.PRIORITY)
+        found = found if first is None else first
+    found = lowest_of([found, *external_at(installed, evse, t, wiring, seen, offline)])
+    if found is None:
+        return None
+    for where, parts in ((evse, 1), (0, among)):
+        found += (generated_at(installed, where, t, wiring, seen, offline) or 0) / parts
+    return found
+
+
+def external_at(installed, evse, t, wiring, seen=None, offline=None):
+    """What each external constraint at an EVSE says."""
+    return [
+        ampere_at([p], t, since[0] if since else None, wiring, seen, offline)
+        for p, at, *since in installed
+        if p.purpose is Purpose.EXTERNAL and at == evse
     ]
-    special = {p.stack_level: p for p, where in installed if p.purpose is Purpose.TX_DEFAULT and where == evse}
-    common = {p.stack_level: p for p, where in installed if p.purpose is Purpose.TX_DEFAULT and where == 0}
-    found = ampere_at(own, t, start, wiring, seen)
-    return found if found is not None else ampere_at((common | special).values(), t, start, wiring, seen)
+
+
+def generated_at(installed, evse, t, wiring, seen=None, offline=None):
+    """What is generated at the site for an EVSE, or (0) for all."""
+    best = None
+    for profile, at, *since in installed:
+        period = period_at(profile, t, since[0] if since else None, seen, offline)
+        ours = profile.purpose is Purpose.LOCAL_GENERATION and at == evse and period is not None
+        if ours and (best is None or profile.stack_level > best[0].stack_level):
+            best = (profile, period)
+    if best is None:
+        return None
+    profile, period = best
+    if profile.schedule.unit is RateUnit.WATT:
+        return period.limit / (wiring.nominal_v * wiring.phases)
+    return 0 if period.phases is not None and period.phases < wiring.phases else period.limit
+
+
+def station_at(installed, t, wiring, seen=None, offline=None):
+    """What all EVSEs together may draw, each profile relative to its installation."""
+    most = None
+    for profile, _, since in sorted(installed, key=lambda entry: -entry[0].stack_level):
+        if profile.purpose is Purpose.STATION_MAX:
+            most = ampere_at([profile], t, since, wiring, seen, offline)
+            if most is not None:
+                break
+    most = lowest_of([most, *external_at(installed, 0, t, wiring, seen, offline)])
+    return None if most is None else most + (generated_at(installed, 0, t, wiring, seen, offline) or 0)

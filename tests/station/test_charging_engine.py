@@ -8,14 +8,24 @@ from datetime import datetime
 from itertools import pairwise
 
 import pytest
-from charging_reference import AUTUMN, BERLIN, SPAN_S, SPRING, evse_at, period_at, utc, walls
+from charging_reference import AUTUMN, BERLIN, SPAN_S, SPRING, evse_at, period_at, station_at, utc, walls
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.station.charging.calendar import moment_of, spans
 from agent.station.charging.levels import Level, Wiring, at, combine, level_of, lowest, next_change
 from agent.station.charging.plan import Charging, Window, capped, composite, evse_steps, station_steps, tenth, total
-from agent.station.charging.profile import Kind, Period, Profile, Purpose, RateUnit, Recurrence, Schedule
+from agent.station.charging.profile import (
+    Kind,
+    Offline,
+    Period,
+    Profile,
+    Purpose,
+    RateUnit,
+    Recurrence,
+    Schedule,
+    Source,
+)
 from agent.station.charging.store import ProfileStore
 
 WIRING = Wiring(3, 230.0)
@@ -56,17 +66,32 @@ def schedules(begin):
 def profiles(draw, begin, number):
     kind = draw(st.sampled_from(Kind))
     valid = draw(st.lists(moments(begin), min_size=2, max_size=2, unique=True).map(sorted))
-    purpose = draw(st.sampled_from([Purpose.TX_DEFAULT, Purpose.TX_DEFAULT, Purpose.TX]))
+    purpose = draw(
+        st.sampled_from(
+            [*Purpose, Purpose.TX_DEFAULT, Purpose.TX_DEFAULT, Purpose.TX, Purpose.PRIORITY, Purpose.EXTERNAL]
+        )
+    )
+    schedule = draw(schedules(begin))
+    if kind is Kind.DYNAMIC:
+        schedule = replace(schedule, periods=schedule.periods[:1], start_utc_s=None, duration_s=None)
+    if purpose is Purpose.PRIORITY:
+        schedule = replace(schedule, duration_s=None)
+    if purpose is Purpose.LOCAL_GENERATION:
+        phases = draw(st.sampled_from([None, 1, 3]))
+        schedule = replace(schedule, periods=tuple(replace(each, phases=phases) for each in schedule.periods))
+    outside = purpose is Purpose.EXTERNAL
     return Profile(
         number,
-        draw(st.integers(0, 2)),
+        0 if outside else draw(st.integers(0, 2)),
         purpose,
         kind,
-        draw(schedules(begin)),
+        schedule,
         draw(st.sampled_from(Recurrence)) if kind is Kind.RECURRING else None,
         draw(st.none() | st.just(valid[0])),
         draw(st.none() | st.just(valid[1])),
         "mine" if purpose is Purpose.TX else "",
+        draw(st.sampled_from([Source.EMS, Source.SO, Source.OTHER])) if outside else Source.CSO,
+        draw(st.none() | st.builds(Offline, st.integers(0, SPAN_S), st.booleans())),
     )
 
 
@@ -74,31 +99,67 @@ def equal(level, ampere):
     return (level is None) == (ampere is None) and (level is None or level.current_a == pytest.approx(ampere))
 
 
+def place(profile, data):
+    """An EVSE where a profile of its purpose may stand."""
+    if profile.purpose is Purpose.TX:
+        return 1
+    return 0 if profile.purpose is Purpose.STATION_MAX else data.draw(st.sampled_from([0, 1]))
+
+
 @pytest.mark.parametrize("begin", [SPRING, AUTUMN])
 @pytest.mark.parametrize("local", [False, True])
 @given(data=st.data())
-@settings(max_examples=35, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_what_holds_is_what_the_reference_says(begin, local, data):
     store, installed = ProfileStore(), []
-    for number in range(data.draw(st.integers(1, 5))):
+    for number in range(data.draw(st.integers(1, 6))):
         profile = data.draw(profiles(begin, number))
-        evse = 1 if profile.purpose is Purpose.TX else data.draw(st.sampled_from([0, 1]))
-        store.install(profile, evse, begin)
+        evse = place(profile, data)
+        since = data.draw(moments(begin))
+        beside = data.draw(st.booleans())
+        assert store.install(profile, evse, since, beside=beside) is not None
         # The reference keeps the rule of replacement in its own words.
-        same = (profile.purpose, profile.stack_level, evse)
-        installed = [entry for entry in installed if (entry[0].purpose, entry[0].stack_level, entry[1]) != same]
-        installed.append((profile, evse))
-    charging = data.draw(st.none() | moments(begin).map(lambda start: Charging("mine", start)))
-    steps = evse_steps(store, 1, WIRING, Window(begin, begin + SPAN_S, BERLIN if local else None), charging)
-    assert steps[0][0] == begin
-    assert all(later > earlier for (earlier, _), (later, _) in pairwise(steps))
-    assert all(after != before for (_, before), (_, after) in pairwise(steps))
-    start = (charging.transaction, charging.start_utc_s) if charging else ("", begin)
+        installed = [entry for entry in installed if not same_place(entry, (profile, evse), beside)]
+        installed.append((profile, evse, since))
+    charging = data.draw(
+        st.none() | st.builds(Charging, st.just("mine"), moments(begin), st.booleans()), label="charging"
+    )
+    offline = data.draw(st.none() | moments(begin), label="offline")
+    among = data.draw(st.integers(1, 3))
+    window = Window(begin, begin + SPAN_S, BERLIN if local else None, offline)
     seen = walls(begin) if local else None
-    asked = {t + more for t, _ in steps for more in (-1, 0, 1)} | set(range(begin, begin + SPAN_S, 601))
-    for t in asked:
-        if begin <= t < begin + SPAN_S:
-            assert equal(at(steps, t), evse_at(installed, 1, t, start, WIRING, seen)), t
+
+    def check(steps, reference):
+        assert steps[0][0] == begin
+        assert all(later > earlier for (earlier, _), (later, _) in pairwise(steps))
+        assert all(after != before for (_, before), (_, after) in pairwise(steps))
+        asked = {t + more for t, _ in steps for more in (-1, 0, 1)} | set(range(begin, begin + SPAN_S, 601))
+        for t in asked:
+            if begin <= t < begin + SPAN_S:
+                assert equal(at(steps, t), reference(t)), t
+
+    start = (charging.transaction, charging.start_utc_s, charging.priority) if charging else ("", begin)
+    check(
+        evse_steps(store, 1, WIRING, window, charging, among),
+        lambda t: evse_at(installed, 1, t, start, WIRING, seen, offline, among),
+    )
+    check(station_steps(store, WIRING, window), lambda t: station_at(installed, t, WIRING, seen, offline))
+
+
+def same_place(old, new, beside):
+    """True when the new one takes the place of the old one: as OCPP 1.6 says it, or (``beside``) as 2.0.1 does."""
+    (one, where, _), (two, there) = old, new
+    kept = (one.purpose, one.stack_level, where, one.source) != (two.purpose, two.stack_level, there, two.source)
+    if kept or not beside:
+        return not kept
+
+    def end(profile):
+        return float("inf") if profile.valid_to_s is None else profile.valid_to_s
+
+    def start(profile):
+        return -float("inf") if profile.valid_from_s is None else profile.valid_from_s
+
+    return max(start(one), start(two)) < min(end(one), end(two))
 
 
 def daily(*periods, start="2026-03-01T00:00:00", recurrence=Recurrence.DAILY, duration_s=None):

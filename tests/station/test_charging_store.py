@@ -9,20 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.station.charging.documents import document, from_document
 from agent.station.charging.profile import (
     CAPACITY,
     Capacity,
     Kind,
+    Offline,
     Period,
     Profile,
     Purpose,
     RateUnit,
     Recurrence,
     Schedule,
-    document,
-    from_document,
-    problem,
+    Source,
+    Updates,
 )
+from agent.station.charging.rules import problem
 from agent.station.charging.store import Filter, ProfileStore
 
 PLAIN = Schedule(RateUnit.AMPERE, (Period(0, 16.0),))
@@ -36,7 +38,7 @@ def profile(number, purpose=Purpose.TX_DEFAULT, level=0, **more):
 def filled(*entries):
     store = ProfileStore()
     for number, purpose, level, evse in entries:
-        assert store.objection(profile(number, purpose, level), evse) == ""
+        assert store.objection(profile(number, purpose, level), evse) is None
         assert store.install(profile(number, purpose, level), evse, 0) is not None
     return store
 
@@ -130,7 +132,7 @@ def test_clearing(which, gone):
     ],
 )
 def test_what_breaks_a_rule_is_refused(wrong, evse, word):
-    assert word in ProfileStore().objection(wrong, evse)
+    assert word in str(ProfileStore().objection(wrong, evse))
 
 
 def test_room():
@@ -148,24 +150,36 @@ def test_room():
         Profile,
         st.integers(-(2**31), 2**31),
         st.integers(0, CAPACITY.stack_level),
-        st.sampled_from(Purpose),
-        st.sampled_from(Kind),
+        st.sampled_from([purpose for purpose in Purpose if purpose is not Purpose.PRIORITY]),
+        st.sampled_from([Kind.ABSOLUTE, Kind.RECURRING, Kind.RELATIVE]),
         st.builds(
             Schedule,
             st.sampled_from(RateUnit),
-            st.just((Period(0, 6.5, 1), Period(60, 0.0))),
+            st.sampled_from([(Period(0, 6.5, 1), Period(60, 0.0)), (Period(0, 6.5, 1, 3), Period(60, 0.0, 1))]),
             st.none() | st.integers(0, 2**31),
             st.none() | st.integers(1, 2**31),
             st.none() | st.just(6.0),
+            st.integers(0, 9),
         ),
         st.sampled_from(Recurrence),
         st.none() | st.integers(0, 100),
         st.none() | st.integers(101, 200),
         st.sampled_from(["", "t"]),
+        st.sampled_from(Source),
+        st.none() | st.builds(Offline, st.integers(0, 2**31), st.booleans()),
+    )
+    | st.builds(
+        Profile,
+        st.integers(-(2**31), 2**31),
+        st.integers(0, CAPACITY.stack_level),
+        st.sampled_from(Purpose),
+        st.just(Kind.DYNAMIC),
+        st.just(Schedule(RateUnit.WATT, (Period(0, 6.5, 1),))),
+        updates=st.none() | st.builds(Updates, st.floats(0, 1e10), st.none() | st.integers(1, 99)),
     )
 )
 def test_a_document_brings_back_the_profile(some):
-    assert problem(some) == ""
+    assert problem(some) is None
     assert from_document(json.loads(json.dumps(document(some)))) == some
 
 

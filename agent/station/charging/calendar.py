@@ -24,12 +24,15 @@ Span = tuple[int, int, Period]
 def spans(profile: Profile, begin_s: int, end_s: int, anchor_s: int | None, zone: tzinfo | None = None) -> list[Span]:
     """Return in order when which period holds within ``begin_s`` … ``end_s``.
 
-    ``anchor_s``: start of charging, for schedules without a start of their own; None: no charging, so none of them.
+    ``anchor_s``: start of charging, for schedules without a start of their own; None: no charging, so none of them. A
+    dynamic one is always in force.
     """
     begin_s = begin_s if profile.valid_from_s is None else max(begin_s, profile.valid_from_s)
     end_s = end_s if profile.valid_to_s is None else min(end_s, profile.valid_to_s)
     schedule = profile.schedule
     start_s = None if profile.kind is Kind.RELATIVE else schedule.start_utc_s
+    if profile.kind is Kind.DYNAMIC:
+        start_s = begin_s
     if start_s is None:
         start_s = anchor_s
     if start_s is None or begin_s >= end_s:

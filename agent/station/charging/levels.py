@@ -101,6 +101,13 @@ def lowest(one: Level | None, other: Level | None) -> Level | None:
     )
 
 
+def plus(limit: Level | None, more: Level | None) -> Level | None:
+    """Add what is generated at the site to a limit (OCPP 2.1 SC.01); where there is none, there is none."""
+    if limit is None or more is None:
+        return limit
+    return Level(min(limit.current_a + more.current_a, UNLIMITED_A), limit.phases, limit.minimum_a)
+
+
 def at(steps: Steps, utc_s: float) -> Level | None:
     """Return what holds at a moment not before the first step."""
     low, high = 0, len(steps)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from agent.station.charging.calendar import spans
-from agent.station.charging.levels import Level, Steps, Wiring, combine, first, lowest, steps_of
-from agent.station.charging.profile import CAPACITY, RateUnit
+from agent.station.charging.levels import Level, Steps, Wiring, combine, first, lowest, plus, steps_of
+from agent.station.charging.profile import CAPACITY, Period, Profile, RateUnit
 from agent.station.charging.store import Installed, ProfileStore
 
 MOST_S = 7 * 86_400
@@ -21,6 +21,8 @@ class Charging:
 
     transaction: str
     start_utc_s: int
+    priority: bool = False
+    """It charges first of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Window:
     begin_s: int
     end_s: int
     zone: tzinfo | None = None
+    offline_utc_s: int | None = None
+    """Since when the network is away; None while it is there."""
 
 
 def stacked(entries: Sequence[Installed], wiring: Wiring, window: Window, anchor_s: int | None) -> Steps:
@@ -38,24 +42,68 @@ def stacked(entries: Sequence[Installed], wiring: Wiring, window: Window, anchor
     for entry in entries:
         start_s = entry.since_utc_s if anchor_s is None else anchor_s
         profile = entry.profile
-        own = spans(profile, window.begin_s, window.end_s, start_s, window.zone)
+        own = spans(profile, window.begin_s, _lapse_s(profile, window), start_s, window.zone)
         found = combine(found, steps_of(own, profile.schedule, wiring, window.begin_s, window.end_s), first)
     return found
 
 
+def _lapse_s(profile: Profile, window: Window) -> int:
+    """When it becomes invalid because the network is away (OCPP 2.1 K01.FR.101), or the end of the window."""
+    if profile.offline is None or window.offline_utc_s is None:
+        return window.end_s
+    return min(window.end_s, window.offline_utc_s + profile.offline.most_s)
+
+
+def generation(entries: Sequence[Installed], wiring: Wiring, window: Window, among: int = 1) -> Steps:
+    """Return what is generated at the site for each of ``among`` outlets that share it evenly.
+
+    It counts on all the phases that are loaded: a current on fewer helps none of them.
+    """
+    shares = [replace(entry, profile=_share(entry.profile, wiring, among)) for entry in entries]
+    return stacked(shares, replace(wiring, switchable=False), window, None)
+
+
+def _share(profile: Profile, wiring: Wiring, among: int) -> Profile:
+    schedule = profile.schedule
+    periods = []
+    for period in schedule.periods:
+        few = schedule.unit is RateUnit.AMPERE and period.phases is not None and period.phases < wiring.phases
+        periods.append(Period(period.start_s, 0.0 if few else period.limit / among))
+    return replace(profile, schedule=replace(schedule, periods=tuple(periods)))
+
+
+def constraints(entries: Sequence[Installed], wiring: Wiring, window: Window) -> Steps:
+    """Return what the external limits, which hold all at once, leave."""
+    found: Steps = [(window.begin_s, None)]
+    for entry in entries:
+        found = combine(found, stacked([entry], wiring, window, None), lowest)
+    return found
+
+
 def station_steps(store: ProfileStore, wiring: Wiring, window: Window) -> Steps:
-    """Return the network's limit for all EVSEs together. Relative ones begin when they were installed."""
-    return stacked(store.of_station(), wiring, window, None)
+    """Return the limit for all EVSEs together. Relative profiles begin when they were installed."""
+    found = stacked(store.of_station(), wiring, window, None)
+    found = combine(found, constraints(store.external(0), wiring, window), lowest)
+    return combine(found, generation(store.generation(0), wiring, window), plus)
 
 
-def evse_steps(store: ProfileStore, evse: int, wiring: Wiring, window: Window, charging: Charging | None) -> Steps:
-    """Return the network's limit for a transaction at an EVSE: its own profile where one holds, else the default.
+def evse_steps(
+    store: ProfileStore, evse: int, wiring: Wiring, window: Window, charging: Charging | None, among: int = 1
+) -> Steps:
+    """Return the limit for a transaction at an EVSE: its own profile where one holds, else the default; while it
+    charges first of all, the profile for that. External constraints hold it down, generation at the site lifts it.
 
-    Without a transaction: what one would get that begins with the window.
+    Without a transaction: what one would get that begins with the window. ``among``: EVSEs of the station.
     """
     anchor_s = charging.start_utc_s if charging is not None else window.begin_s
-    own = stacked(store.of_transaction(charging.transaction) if charging else [], wiring, window, anchor_s)
-    return combine(own, stacked(store.defaults_of(evse), wiring, window, anchor_s), first)
+    found = stacked(store.of_transaction(charging.transaction) if charging else [], wiring, window, anchor_s)
+    found = combine(found, stacked(store.defaults_of(evse), wiring, window, anchor_s), first)
+    if charging is not None and charging.priority:
+        # 2.1 K21.FR.04. Where no profile for it is valid, the usual ones hold.
+        found = combine(stacked(store.priorities_of(evse), wiring, window, anchor_s), found, first)
+    found = combine(found, constraints(store.external(evse), wiring, window), lowest)
+    found = combine(found, generation(store.generation(evse), wiring, window), plus)
+    return combine(found, generation(store.generation(0), wiring, window, among), plus)
 
 
 @dataclass(frozen=True, slots=True)

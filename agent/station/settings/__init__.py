@@ -16,6 +16,7 @@ from agent.station.settings import (
     hardware,
     metering,
     security,
+    smart_charging,
     transactions,
 )
 from agent.station.settings.setting import MEASURANDS, Kind, Setting, SettingError, Value, parse, show
@@ -24,7 +25,7 @@ __all__ = ["MEASURANDS", "SETTINGS", "Kind", "Setting", "SettingError", "Setting
 
 SETTINGS: Mapping[str, Setting] = {
     setting.name: setting
-    for part in (authorisation, transactions, communication, metering, security, display, hardware)
+    for part in (authorisation, transactions, communication, metering, security, display, hardware, smart_charging)
     for setting in part.SETTINGS
 }
 
