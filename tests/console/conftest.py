@@ -18,6 +18,7 @@ from agent.local.roles import Role, Roles
 from agent.local.rpc import RpcError
 from agent.local.server import LocalServer
 from agent.local.topics import Polled
+from tests.kept_books import KeptBooks
 
 PIN = "402617"
 
@@ -59,26 +60,13 @@ STATUS: dict[str, Any] = {
 }
 
 
-class Books:
-    def __init__(self) -> None:
-        self.tables: dict[str, dict[str, Any]] = {}
-
-    def keep(self, table: str, key: str, value: Any | None) -> None:
-        self.tables.setdefault(table, {}).pop(key, None)
-        if value is not None:
-            self.tables[table][key] = value
-
-    def kept(self, table: str) -> dict[str, Any]:
-        return dict(self.tables.get(table, {}))
-
-
 class Bench:
     """``role``: what the console's own user may do; ``extra``: more methods."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "api.sock"
         self.role = Role.SERVICE
-        self.books = Books()
+        self.books = KeptBooks()
         self.now = 0.0
         self.extra: dict[str, Method] = {}
         self.audit: list[tuple[str, str, dict[str, Any], str]] = []

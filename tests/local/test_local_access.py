@@ -17,6 +17,7 @@ from agent.local.login import TABLE, Access
 from agent.local.methods import observe
 from agent.local.roles import Peer, Role, Roles
 from agent.local.server import LocalServer
+from tests.kept_books import KeptBooks
 
 PIN = "402617"
 
@@ -24,19 +25,6 @@ PIN = "402617"
 @pytest.fixture(autouse=True)
 def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "_N", 16)
-
-
-class Books:
-    def __init__(self) -> None:
-        self.tables: dict[str, dict[str, Any]] = {}
-
-    def keep(self, table: str, key: str, value: Any | None) -> None:
-        self.tables.setdefault(table, {}).pop(key, None)
-        if value is not None:
-            self.tables[table][key] = json.loads(json.dumps(value))
-
-    def kept(self, table: str) -> dict[str, Any]:
-        return dict(self.tables.get(table, {}))
 
 
 def test_the_real_hash_is_dear_salted_and_checks() -> None:
@@ -88,7 +76,7 @@ class Desk:
 
     def __init__(self, folder: Path, role: Role = Role.OBSERVE) -> None:
         self.path = folder / "api.sock"
-        self.books = Books()
+        self.books = KeptBooks()
         self.now = 0.0
         self.told: list[tuple[bool, str]] = []
         self.roles = Roles({})
