@@ -4,7 +4,9 @@ privilege gained, nothing changed."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -69,19 +71,29 @@ def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "_N", 16)
 
 
-async def _attack(folder: Path, role: Role, lines: list[bytes]) -> None:
+@contextlib.asynccontextmanager
+async def _agent(folder: Path, role: Role) -> AsyncIterator[tuple[App, Path]]:
+    """A whole agent with its configuration file; whoever connects to its local API has ``role``."""
     file = folder / "config.yaml"
     file.write_text(CONFIG.format(state=folder / "state", run=folder / "run"))
     (folder / "state").mkdir()
-    read = config.load(file, drivers=False)
-    app = App(read, file)
-    app._journal.keep(TABLE, "pins", {"service": hashed("402617")})
-    app._local.access._pins = app._local.access._pins.from_document(app._journal.kept(TABLE)["pins"])
+    app = App(config.load(file, drivers=False), file)
     app._local.access._roles.of = lambda peer: role  # type: ignore[method-assign]
     await app._local.start()
-    before = _state(app, file)
     try:
-        reader, writer = await asyncio.open_unix_connection(str(read.api_path), limit=2**24)
+        yield app, file
+    finally:
+        await app._local.close()
+        app._link.close()
+        app._journal.close()
+
+
+async def _attack(folder: Path, role: Role, lines: list[bytes]) -> None:
+    async with _agent(folder, role) as (app, file):
+        app._journal.keep(TABLE, "pins", {"service": hashed("402617")})
+        app._local.access._pins = app._local.access._pins.from_document(app._journal.kept(TABLE)["pins"])
+        before = _state(app, file)
+        reader, writer = await asyncio.open_unix_connection(folder / "run" / "api.sock", limit=2**24)
         for line in lines:
             writer.write(line + b"\n")
         end = {"jsonrpc": "2.0", "id": "end", "method": "session.who"}
@@ -99,10 +111,6 @@ async def _attack(folder: Path, role: Role, lines: list[bytes]) -> None:
         await writer.wait_closed()
         assert _state(app, file) == before
         assert "done" not in _audited(folder)
-    finally:
-        await app._local.close()
-        app._link.close()
-        app._journal.close()
 
 
 def _state(app: App, file: Path) -> Any:
@@ -134,16 +142,8 @@ def test_every_method_that_changes_anything_is_refused(tmp_path: Path, role: Rol
 
     async def ask() -> list[Any]:
         with TemporaryDirectory(prefix="evse-") as name:
-            folder = Path(name)
-            file = folder / "config.yaml"
-            file.write_text(CONFIG.format(state=folder / "state", run=folder / "run"))
-            (folder / "state").mkdir()
-            read = config.load(file, drivers=False)
-            app = App(read, file)
-            app._local.access._roles.of = lambda peer: role  # type: ignore[method-assign]
-            await app._local.start()
-            try:
-                reader, writer = await asyncio.open_unix_connection(str(read.api_path))
+            async with _agent(Path(name), role):
+                reader, writer = await asyncio.open_unix_connection(Path(name) / "run" / "api.sock")
                 found = []
                 for number, method in enumerate(beyond):
                     request = {"jsonrpc": "2.0", "id": number, "method": method, "params": {}}
@@ -152,10 +152,6 @@ def test_every_method_that_changes_anything_is_refused(tmp_path: Path, role: Rol
                 writer.close()
                 await writer.wait_closed()
                 return found
-            finally:
-                await app._local.close()
-                app._link.close()
-                app._journal.close()
 
     codes = {name: answer["error"]["code"] for name, answer in zip(beyond, asyncio.run(ask()), strict=True)}
     assert set(codes.values()) == {NOT_ALLOWED}, codes
