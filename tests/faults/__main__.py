@@ -51,7 +51,7 @@ def _run(attack: Attack, form: str) -> tuple[Outcome, float]:
     _say(f"{attack.name} {form}: {attack.title}")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"evse-faults-{attack.name}-") as directory:
-        run = {"full": attack.full, "short": attack.short, "control": attack.control}[form]
+        run = {"full": attack.full, "short": attack.short, "control": attack.felt}[form]
         outcome = run(Path(directory), lambda text: _say(f"    {time.monotonic() - began:6.0f} s  {text}"))
     return outcome, time.monotonic() - began
 

@@ -2,7 +2,7 @@
 
 Every attack has three forms. ``full`` is the campaign's (``make faults``). ``short`` is its little sister, run with
 the tests. ``control`` is the same attack with the protection taken away and must not end clean: it shows that the
-attack can see a loss at all.
+attack can see a loss at all. Where it strikes is chance, so ``felt`` lets it strike several times.
 """
 
 from __future__ import annotations
@@ -66,3 +66,16 @@ class Attack:
     full: Run
     short: Run
     control: Run
+    tries: int = 3
+    """How often ``control`` strikes at the most."""
+
+    def felt(self, directory: Path, progress: Progress) -> Outcome:
+        """Let ``control`` strike until it does not end clean, each time in a directory of its own."""
+        outcome = Outcome(0, 0)
+        for number in range(self.tries):
+            place = directory / str(number)
+            place.mkdir()
+            outcome += self.control(place, progress)
+            if not outcome.clean:
+                break
+        return outcome
