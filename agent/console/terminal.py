@@ -108,7 +108,7 @@ class Terminal:
             size = os.get_terminal_size(self.fd_out)
         except OSError:
             return False
-        columns, rows = size.columns or 80, size.lines or 24
+        columns, rows = size.columns or self.abilities.columns, size.lines or self.abilities.rows
         changed = (columns, rows) != (self.abilities.columns, self.abilities.rows)
         self.abilities.columns, self.abilities.rows = columns, rows
         return changed

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import struct
+import termios
 from itertools import pairwise
 
 import pyte
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 
 from agent.console.editor import Completion, History, LineEditor, Outcome
 from agent.console.keys import CursorReport, Key, KeyReader
+from agent.console.terminal import Terminal
 
 
 def keys(data: bytes) -> list[object]:
@@ -124,3 +129,22 @@ def test_history_and_search() -> None:
     assert editor.line == "dra"
     typed(editor, "\x12stat\x05")
     assert editor.line == "status"
+
+
+def test_a_window_whose_size_the_kernel_does_not_know_has_the_size_its_cursor_tells() -> None:
+    """A login on a serial line: the kernel says 0 by 0, the terminal at its other end knows better."""
+    master, slave = os.openpty()
+    terminal = Terminal(slave, slave, resizes=True)
+    try:
+        terminal.open()
+        os.write(master, b"\x1b[1;2R" + b"\x1b[40;132R")
+        terminal.probe()
+        assert (terminal.abilities.columns, terminal.abilities.rows) == (132, 40)
+        assert not terminal.resized()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        assert terminal.resized()
+        assert (terminal.abilities.columns, terminal.abilities.rows) == (100, 30)
+    finally:
+        terminal.close()
+        os.close(master)
+        os.close(slave)
