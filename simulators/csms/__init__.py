@@ -1,4 +1,4 @@
-"""A CSMS for OCPP 1.6J that keeps every frame and its own books, and can misbehave on command.
+"""A CSMS for OCPP 1.6J, 2.0.1 and 2.1 that keeps every frame and its own books, and can misbehave on command.
 
 In a test's own event loop use ``Csms``; to have it in a process of its own (to be killed, or to leave the
 test's loop alone) use ``CsmsProcess``. People and scripts use ``evse-sim csms`` and ``evse-sim csms-ctl``.

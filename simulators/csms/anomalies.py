@@ -29,6 +29,12 @@ class AnomalyKind(StrEnum):
     TIME_BACKWARDS = "time-backwards"
     SIGNED_VALUE_INVALID = "signed-value-invalid"
     METER_VALUES_AFTER_STOP = "meter-values-after-stop"
+    SEQUENCE_GAP = "sequence-gap"
+    SEQUENCE_ORDER = "sequence-order"
+    EVENT_DIFFERS = "event-differs"
+    EVENT_AFTER_END = "event-after-end"
+    ANSWER_REFUSED = "answer-refused"
+    REPORT_BROKEN = "report-broken"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,8 @@
-"""One charge point's connection, on ``ocpp``'s ChargePoint class with its traps taken out.
+"""One charge point's connection, whatever the version: frames in and out, calls, answers, wrong answers on command.
 
-What the class does by itself and a test CSMS cannot live with, and what is done here instead:
-
-- its loop ends on the first message it cannot digest -> every message has its own ``try``;
-- it awaits each handler, so a call from within one waits for ever -> each CALL has its own task, answers are taken
-  by the reader;
-- it answers a CALLERROR to ``call`` with ``None`` -> ``CallRefused`` is raised;
-- a call that is pending when the connection goes waits for its whole timeout -> it fails at once;
-- it renames keys at every depth of a payload -> handlers get the payload as it was on the wire;
-- it rewrites a payload while validating it -> ``wire.check_schema`` works on a copy.
+What is booked and answered to each message stands in ``handlers`` (1.6) and ``v2`` (2.0.1 and 2.1). Each CALL has its
+own task and its own ``try``, so that no message ends the connection or keeps another one waiting; answers go to whoever
+asked; a call that is pending when the connection goes fails at once. Payloads stay as they are on the wire.
 """
 
 from __future__ import annotations
@@ -18,21 +12,14 @@ import json
 import logging
 import time
 import uuid
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-import ocpp.messages  # type: ignore[import-untyped]
-from ocpp.charge_point import (  # type: ignore[import-untyped]
-    camel_to_snake_case,
-    remove_nones,
-    serialize_as_dict,
-    snake_to_camel_case,
-)
-from ocpp.v16 import ChargePoint  # type: ignore[import-untyped]
-from ocpp.v16.enums import Action  # type: ignore[import-untyped]
 from websockets.exceptions import ConnectionClosed
 
-from .anomalies import AnomalyKind
+from .anomalies import AnomalyKind, Finding
 from .behaviour import BOOKED, Answer, Mode, render
+from .dialect import Dialect
 from .frames import Direction, Frame
 from .wire import FrameError, Incoming, MessageType, SchemaError, check_schema, parse
 
@@ -43,11 +30,6 @@ if TYPE_CHECKING:
     from .station import Station
 
 LOGGER = logging.getLogger("simulators.csms")
-
-# Schemas are pure Python: a thread would only add latency to each message.
-ocpp.messages.ASYNC_VALIDATION = False
-
-KNOWN_ACTIONS = frozenset(str(action.value) for action in Action)
 
 DEFAULT_CALL_TIMEOUT_S = 30.0
 
@@ -62,19 +44,47 @@ class CallRefused(Exception):  # noqa: N818 (the charge point's answer, not a fa
         self.details = details
 
 
-class Session(ChargePoint):  # type: ignore[misc]
-    """One connection of one charge point. Handlers come from ``handlers.Handlers``."""
+class Session:
+    """One connection of one charge point. A version's class says what is answered: ``answer`` and ``invites``."""
 
-    def __init__(self, station: Station, connection: ServerConnection, number: int, csms: Csms) -> None:
-        super().__init__(station.id, connection, response_timeout=DEFAULT_CALL_TIMEOUT_S, logger=LOGGER)
+    def __init__(
+        self, station: Station, connection: ServerConnection, number: int, csms: Csms, dialect: Dialect
+    ) -> None:
+        self.id = station.id
         self.station = station
         self.number = number
         self.csms = csms
+        self.dialect = dialect
         self.reading = asyncio.Event()
         self.reading.set()
+        self._connection = connection
         self._pending: dict[str, tuple[str, asyncio.Future[Any]]] = {}
         self._timed_out: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._spoilt: set[str] = set()
+        """Calls that were answered wrongly on command: the charge point may well object."""
+
+    # ---- what a version says ----
+
+    def answer(self, message: Incoming, frame: Frame) -> dict[str, Any] | None:
+        """Book a message that is valid by its schema; return the payload of the answer, None when it is not for us."""
+        raise LookupError(f"{message.action} in frame {frame.number}: a version's class answers it")
+
+    def refusal(self, action: str) -> tuple[str, str] | None:
+        """Code and description of the CALLERROR for a message that may not come now; None when it may."""
+        del action
+        return None
+
+    def invites(self, action: str, payload: dict[str, Any]) -> list[str]:
+        """Actions that the charge point may take, before its boot is accepted, because of this call of ours."""
+        if action in ("TriggerMessage", "ExtendedTriggerMessage"):
+            return [str(payload.get("requestedMessage"))]
+        return []
+
+    def note(self, findings: list[Finding], frame: Frame, action: str) -> None:
+        """Write down what was odd about a message."""
+        for finding in findings:
+            self.csms.note(finding.kind, finding.detail, self, frame, action)
 
     # ---- receiving ----
 
@@ -97,29 +107,36 @@ class Session(ChargePoint):  # type: ignore[misc]
         try:
             if isinstance(raw_msg, bytes):
                 raise FrameError("a binary frame; OCPP-J uses text")
-            message = parse(raw_msg)
-            if message.type is MessageType.CALL:
-                for finding in self.station.order.call(
-                    message.message_id, message.action, message.body, time.monotonic()
-                ):
-                    self.csms.note(finding.kind, finding.detail, self, frame, message.action)
-                self._spawn(message, frame)
+            message = parse(raw_msg, self.dialect)
+            if message.type in (MessageType.CALL, MessageType.SEND):
+                findings = self.station.order.call(
+                    message.message_id,
+                    message.action,
+                    message.body,
+                    time.monotonic(),
+                    answered=message.type is MessageType.CALL,
+                )
+                self.note(findings, frame, message.action)
+                self.spawn(self._serve(message, frame))
+            elif message.type is MessageType.CALL_RESULT_ERROR:
+                self._take_objection(message, frame)
             else:
-                self._take_answer(message, frame)
+                await self._take_answer(message, frame)
         except FrameError as error:
             self.csms.note(AnomalyKind.MALFORMED_FRAME, str(error), self, frame)
             if error.message_id is not None:
-                await self._send(_call_error(error.message_id, "FormationViolation", str(error)))
+                await self._send(_call_error(error.message_id, self.dialect.unreadable, str(error)))
         except RecursionError:
             self.csms.note(AnomalyKind.MALFORMED_FRAME, "nested too deeply", self, frame)
 
-    def _spawn(self, message: Incoming, frame: Frame) -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(message, frame))
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the reading; it ends with the connection at the latest."""
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, message: Incoming, frame: Frame) -> None:
-        """Answer one CALL as the behaviour of the moment says."""
+        """Answer one CALL, or take one SEND, as the behaviour of the moment says."""
         answer = self.csms.behaviour.next(message.action)
         try:
             texts = self._book(message, frame, answer)
@@ -130,30 +147,40 @@ class Session(ChargePoint):  # type: ignore[misc]
             LOGGER.exception("%s: %s broke the handler", self.id, message.action)
             texts = [_call_error(message.message_id, "InternalError", type(error).__name__)]
         self.csms.arrived(self, message, frame)
+        if message.type is MessageType.SEND:
+            return
         if answer.delay_s:
             await asyncio.sleep(answer.delay_s)
         if texts:
             self.station.order.answered(message.message_id)
+        if answer.mode is not Mode.NORMAL:
+            self._spoilt.add(message.message_id)
         for text in texts:
             await self._send(text)
 
     def _book(self, message: Incoming, frame: Frame, answer: Answer) -> list[str]:
         """Validate, book and build the answer. Raises ``SchemaError`` and whatever a handler raises."""
         action = message.action
-        handler = self.route_map.get(action, {}).get("_on_action")
-        if handler is None:
+        if not self.dialect.knows(action) or not self.offers(action):
             self.csms.note(AnomalyKind.UNKNOWN_ACTION, f"{action[:60]!r} is not for a CSMS", self, frame, action)
             # OCPP-J 1.6 section 4.2.3: known but not offered, or not known at all.
-            code = "NotSupported" if action in KNOWN_ACTIONS else "NotImplemented"
+            code = "NotSupported" if self.dialect.knows(action) else "NotImplemented"
             return [_call_error(message.message_id, code, "")]
-        check_schema(MessageType.CALL, action, message.body)
+        check_schema(message.type, action, message.body, self.dialect)
         if answer.mode not in BOOKED:
             return render(message.message_id, {}, answer)
-        result = handler(message.body, frame)
-        payload = snake_to_camel_case(remove_nones(serialize_as_dict(result)))
-        if answer.mode is Mode.NORMAL:
-            check_schema(MessageType.CALL_RESULT, action, payload)
+        refusal = self.refusal(action)
+        if refusal is not None:
+            return [_call_error(message.message_id, *refusal)]
+        payload = self.answer(message, frame) or {}
+        payload |= self.csms.extras.get(action, {})
+        if answer.mode is Mode.NORMAL and message.type is MessageType.CALL and action not in self.csms.extras:
+            check_schema(MessageType.CALL_RESULT, action, payload, self.dialect)
         return render(message.message_id, payload, answer)
+
+    def offers(self, action: str) -> bool:
+        """Tell whether this CSMS has an answer to such a message."""
+        raise LookupError(f"{action}: a version's class knows it")
 
     # ---- calling ----
 
@@ -167,8 +194,8 @@ class Session(ChargePoint):  # type: ignore[misc]
             message_id = str(uuid.uuid4())
             future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             self._pending[message_id] = (action, future)
-            if action in ("TriggerMessage", "ExtendedTriggerMessage"):
-                self.station.order.trigger(str(payload.get("requestedMessage")))
+            for invited in self.invites(action, payload):
+                self.station.order.trigger(invited)
             try:
                 sent = await self._send(json.dumps([2, message_id, action, payload], separators=(",", ":")))
                 if not sent:
@@ -181,31 +208,7 @@ class Session(ChargePoint):  # type: ignore[misc]
             finally:
                 self._pending.pop(message_id, None)
 
-    async def call(
-        self,
-        payload: Any,
-        suppress: bool = False,
-        unique_id: str | None = None,
-        skip_schema_validation: bool = False,
-    ) -> Any:
-        """Send one of ``ocpp.v16.call``'s dataclasses, return the matching one of ``ocpp.v16.call_result``.
-
-        A CALLERROR raises ``CallRefused`` unless ``suppress``. The id is always a fresh one.
-        """
-        del unique_id
-        action = type(payload).__name__
-        wire = remove_nones(snake_to_camel_case(serialize_as_dict(payload)))
-        if not skip_schema_validation:
-            check_schema(MessageType.CALL, action, wire)
-        try:
-            answer = await self.call_raw(action, wire, self._response_timeout)
-        except CallRefused:
-            if suppress:
-                return None
-            raise
-        return getattr(self._call_result, action)(**camel_to_snake_case(answer))
-
-    def _take_answer(self, message: Incoming, frame: Frame) -> None:
+    async def _take_answer(self, message: Incoming, frame: Frame) -> None:
         waiting = self._pending.get(message.message_id)
         if waiting is None or waiting[1].done():
             if message.message_id not in self._timed_out:
@@ -218,12 +221,21 @@ class Session(ChargePoint):  # type: ignore[misc]
             code, description, details = message.body
             future.set_exception(CallRefused(code, str(description), details))
             return
+        future.set_result(message.body)
         try:
-            if action in KNOWN_ACTIONS:
-                check_schema(MessageType.CALL_RESULT, action, message.body)
+            if self.dialect.knows(action):
+                check_schema(MessageType.CALL_RESULT, action, message.body, self.dialect)
         except SchemaError as error:
             self.csms.note(AnomalyKind.SCHEMA_VIOLATION, f"answer: {error}", self, frame, action)
-        future.set_result(message.body)
+            if self.dialect.has_send:
+                # OCPP 2.1 part 4 section 4.2.4: an answer that cannot be used is objected to.
+                await self._send(_call_error(message.message_id, error.code, str(error), kind=5))
+
+    def _take_objection(self, message: Incoming, frame: Frame) -> None:
+        """The charge point says that our answer was wrong; it should only when we had been told to spoil it."""
+        if message.message_id not in self._spoilt:
+            code, description, _ = message.body
+            self.csms.note(AnomalyKind.ANSWER_REFUSED, f"{code}: {str(description)[:120]}", self, frame)
 
     # ---- sending and ending ----
 
@@ -281,5 +293,5 @@ class Session(ChargePoint):  # type: ignore[misc]
                 future.set_exception(ConnectionError(f"{self.id} disconnected before it answered {action}"))
 
 
-def _call_error(message_id: str, code: str, description: str) -> str:
-    return json.dumps([4, message_id, code, description[:255], {}], separators=(",", ":"))
+def _call_error(message_id: str, code: str, description: str, kind: int = 4) -> str:
+    return json.dumps([kind, message_id, code, description[:255], {}], separators=(",", ":"))

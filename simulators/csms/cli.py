@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 READY_PREFIX = "csms ready "
 
+DEFAULT_VERSIONS = ("ocpp1.6",)
+"""As ``dialect`` has it; the client must not wait for what that imports."""
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
@@ -29,9 +32,18 @@ def _port(text: str) -> int:
     return port
 
 
+def _versions(text: str) -> tuple[str, ...]:
+    from .dialect import read_versions
+
+    try:
+        return read_versions(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def add_parser(subparsers: Any) -> None:
     """Add both commands to ``evse-sim``. Each sets ``run``: parsed arguments in, exit code out."""
-    serve = subparsers.add_parser("csms", help="run a CSMS for OCPP 1.6J until stopped")
+    serve = subparsers.add_parser("csms", help="run a CSMS for OCPP 1.6, 2.0.1 and 2.1 until stopped")
     serve.add_argument("--port", type=_port, required=True, metavar="P", help="TCP port on 127.0.0.1; 0: a free one")
     serve.add_argument("--dir", type=Path, metavar="DIR", help="folder of the control socket and the frame log")
     unknown = serve.add_mutually_exclusive_group()
@@ -39,6 +51,13 @@ def add_parser(subparsers: Any) -> None:
     unknown.add_argument("--refuse-unknown", dest="accept_unknown", action="store_false")
     serve.add_argument("--frames", type=Path, metavar="FILE", help="frame log (default: DIR/frames.jsonl)")
     serve.add_argument("--resume", action="store_true", help="read an existing frame log back into the ledger")
+    serve.add_argument(
+        "--versions",
+        type=_versions,
+        default=DEFAULT_VERSIONS,
+        metavar="LIST",
+        help="sub-protocols, most wanted first: ocpp1.6 (default), ocpp2.0.1, ocpp2.1, joined by commas",
+    )
     serve.add_argument("--tls-certificate", type=Path, metavar="FILE", help="speak TLS, with this chain (PEM)")
     serve.add_argument("--tls-key", type=Path, metavar="FILE", help="and this key")
     serve.add_argument("--client-ca", type=Path, metavar="FILE", help="charge points must show a certificate of it")
@@ -76,7 +95,13 @@ async def _serve(args: argparse.Namespace) -> int:
         raise ValueError("--tls-certificate and --tls-key belong together; give both")
     tls = None if args.tls_certificate is None else Tls(args.tls_certificate, args.tls_key, args.client_ca)
     csms: Csms = Csms(
-        args.port, args.dir, frames=args.frames, accept_unknown=args.accept_unknown, resume=args.resume, tls=tls
+        args.port,
+        args.dir,
+        frames=args.frames,
+        accept_unknown=args.accept_unknown,
+        resume=args.resume,
+        tls=tls,
+        versions=args.versions,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -41,6 +41,8 @@ class Frame:
     charge_point: str
     text: str
     binary: bool = False
+    subprotocol: str = ""
+    """When a connection opens: what was agreed on, empty for none."""
 
     def as_json(self) -> dict[str, Any]:
         """The frame as plain JSON values, in the order of the file."""
@@ -55,6 +57,8 @@ class Frame:
         }
         if self.binary:
             line["binary"] = True
+        if self.subprotocol:
+            line["subprotocol"] = self.subprotocol
         return line
 
 
@@ -79,7 +83,9 @@ class FrameLog:
                 _mend(path)
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
-    def add(self, direction: Direction, connection: int, charge_point: str, content: str | bytes) -> Frame:
+    def add(
+        self, direction: Direction, connection: int, charge_point: str, content: str | bytes, *, subprotocol: str = ""
+    ) -> Frame:
         """Record one frame. Raises ``OSError`` when the file cannot take it: then nothing may be answered."""
         binary = isinstance(content, bytes)
         frame = Frame(
@@ -91,6 +97,7 @@ class FrameLog:
             charge_point=charge_point,
             text=content.hex() if isinstance(content, bytes) else content,
             binary=binary,
+            subprotocol=subprotocol,
         )
         if self._file is not None:
             line = json.dumps(frame.as_json(), separators=(",", ":")).encode() + b"\n"
@@ -145,6 +152,7 @@ def read_frames(path: Path) -> list[Frame]:
                     charge_point=str(entry["charge_point"]),
                     text=str(entry["text"]),
                     binary=bool(entry.get("binary", False)),
+                    subprotocol=str(entry.get("subprotocol", "")),
                 )
             )
         except (ValueError, KeyError, TypeError) as error:

@@ -5,122 +5,28 @@ The rules, so that two readers come to the same sum:
 - A StartTransaction with the charge point, connector, idTag, timestamp and meterStart of an earlier one is a retry:
   it gets the same transactionId and is counted in ``start_repeats``. Any other one is a new transaction.
 - The first StopTransaction of a transaction is booked. An equal one later is a repeat, a different one an anomaly.
-- ``energy_wh`` is meterStop minus meterStart; ``None`` while the transaction is open.
+- TransactionEvents (2.0.1 and later) belong together by their transactionId, see ``events``.
+- A charge that was begun under one version and goes on under another is one record: the same charge point, the same
+  outlet, a start at the same register and the same time (``counterpart``).
+- ``energy_wh`` is the last register minus the first; ``None`` while the transaction is open.
 - After ``forget`` (a CSMS that lost its database) a retried start is answered with a new id, but stays one record here.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from . import signed
 from .anomalies import AnomalyKind, Finding
-from .tokens import parse_time
+from .dialect import OCPP_16
+from .events import EventBooks
+from .transaction import REGISTER_TOLERANCE_WH, Transaction, before, counterpart, register_wh, take_signed, tidy
+
+__all__ = ["Ledger", "Transaction", "register_wh"]
 
 StartKey = tuple[str, int, str, str, int]
 
-REGISTER_TOLERANCE_WH = 1.0
-"""meterStart and meterStop are whole Wh, sampled registers may have decimals."""
-
-
-@dataclass(slots=True)
-class Transaction:
-    """One transaction as the charge point told it. Times as sent; ``…_received_at`` by this machine's clock."""
-
-    charge_point: str
-    connector_id: int
-    id_tag: str
-    id_tag_status: str
-    meter_start_wh: int
-    started_at: str
-    start_received_at: str
-    transaction_ids: list[int]
-    reservation_id: int | None = None
-    start_repeats: int = 0
-    meter_stop_wh: int | None = None
-    stopped_at: str | None = None
-    stop_received_at: str | None = None
-    stop_id_tag: str | None = None
-    reason: str | None = None
-    stop_repeats: int = 0
-    transaction_data: list[Any] = field(default_factory=list)
-    meter_values: list[dict[str, Any]] = field(default_factory=list)
-    meter_value_repeats: int = 0
-    signed_values: list[dict[str, Any]] = field(default_factory=list)
-    """Signed sets as they came, each with ``verified``."""
-    public_key: str = ""
-    """Of the meter, as it came with the first signed value that had one."""
-    last_register_wh: float = 0.0
-    forgotten: bool = False
-
-    @property
-    def energy_wh(self) -> int | None:
-        """Delivered energy, or ``None`` while open."""
-        return None if self.meter_stop_wh is None else self.meter_stop_wh - self.meter_start_wh
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "transaction_id": self.transaction_ids[-1],
-            "transaction_ids": list(self.transaction_ids),
-            "charge_point": self.charge_point,
-            "connector_id": self.connector_id,
-            "id_tag": self.id_tag,
-            "id_tag_status": self.id_tag_status,
-            "reservation_id": self.reservation_id,
-            "meter_start_wh": self.meter_start_wh,
-            "meter_stop_wh": self.meter_stop_wh,
-            "energy_wh": self.energy_wh,
-            "started_at": self.started_at,
-            "stopped_at": self.stopped_at,
-            "start_received_at": self.start_received_at,
-            "stop_received_at": self.stop_received_at,
-            "stop_id_tag": self.stop_id_tag,
-            "reason": self.reason,
-            "start_repeats": self.start_repeats,
-            "stop_repeats": self.stop_repeats,
-            "meter_values": list(self.meter_values),
-            "meter_value_repeats": self.meter_value_repeats,
-            "transaction_data": list(self.transaction_data),
-            "forgotten": self.forgotten,
-            **({"signed_values": list(self.signed_values)} if self.signed_values else {}),
-        }
-
-
-def register_wh(meter_value: dict[str, Any]) -> float | None:
-    """The import register in one MeterValue in Wh, if it carries one of the whole outlet that is a number."""
-    for sample in meter_value.get("sampledValue", []):
-        # Defaults of OCPP 1.6 section 7.43: the import register, in Wh, raw, at the outlet.
-        if (
-            sample.get("measurand", "Energy.Active.Import.Register") == "Energy.Active.Import.Register"
-            and "phase" not in sample
-            and sample.get("location", "Outlet") == "Outlet"
-            and sample.get("format", "Raw") == "Raw"
-        ):
-            try:
-                value = float(sample["value"])
-            except ValueError:
-                continue
-            if not math.isfinite(value):
-                continue
-            return value * 1000 if sample.get("unit") == "kWh" else value
-    return None
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return parse_time(text)
-    except ValueError:
-        return None
-
-
-def _before(earlier: str, later: str) -> bool:
-    """True when ``later`` lies before ``earlier``; times that cannot be read are reported elsewhere."""
-    first, second = _moment(earlier), _moment(later)
-    return first is not None and second is not None and second < first
+V16 = str(OCPP_16.subprotocol)
 
 
 class Ledger:
@@ -133,6 +39,7 @@ class Ledger:
         self._by_key: dict[StartKey, Transaction] = {}
         self._by_id: dict[tuple[str, int], Transaction] = {}
         self._open: dict[tuple[str, int], Transaction] = {}
+        self._events = EventBooks(self.transactions, self._open)
 
     def start(
         self,
@@ -150,11 +57,18 @@ class Ledger:
         if known is not None:
             known.start_repeats += 1
             known.id_tag_status = id_tag_status
-            if known.forgotten or transaction_id not in (None, known.transaction_ids[-1]):
-                known.transaction_ids.append(self._take_id(transaction_id))
+            number = known.id_for(V16)
+            assert isinstance(number, int)  # it came by a StartTransaction, or it would not be found by its key
+            if known.forgotten or transaction_id not in (None, number):
                 known.forgotten = False
-                self._by_id[(charge_point, known.transaction_ids[-1])] = known
-            return known.transaction_ids[-1], []
+                return self._give_id(known, transaction_id), []
+            return number, []
+        elsewhere = counterpart(self.transactions, charge_point, connector, meter_start, payload["timestamp"], V16)
+        if elsewhere is not None:
+            self._by_key[key] = elsewhere
+            elsewhere.subprotocols.append(V16)
+            elsewhere.id_tag_status = id_tag_status
+            return self._give_id(elsewhere, transaction_id), []
         findings: list[Finding] = []
         running = self._open.get((charge_point, connector))
         if running is not None:
@@ -172,15 +86,15 @@ class Ledger:
             meter_start_wh=meter_start,
             started_at=payload["timestamp"],
             start_received_at=received_at,
-            transaction_ids=[self._take_id(transaction_id)],
+            transaction_ids=[],
+            subprotocols=[V16],
             reservation_id=payload.get("reservationId"),
             last_register_wh=float(meter_start),
         )
         self.transactions.append(record)
         self._by_key[key] = record
-        self._by_id[(charge_point, record.transaction_ids[0])] = record
         self._open[(charge_point, connector)] = record
-        return record.transaction_ids[0], findings
+        return self._give_id(record, transaction_id), findings
 
     def stop(self, charge_point: str, payload: dict[str, Any], received_at: str) -> list[Finding]:
         """Book a StopTransaction."""
@@ -189,8 +103,8 @@ class Ledger:
             return [_unknown(payload["transactionId"])]
         meter_stop: int = payload["meterStop"]
         stopped_at: str = payload["timestamp"]
-        if record.meter_stop_wh is not None:
-            if (record.meter_stop_wh, record.stopped_at) == (meter_stop, stopped_at):
+        if record.stopped_at is not None:
+            if record.same_end(meter_stop, stopped_at):
                 record.stop_repeats += 1
                 return []
             return [
@@ -201,19 +115,10 @@ class Ledger:
                 )
             ]
         data = payload.get("transactionData", [])
-        findings = [finding for value in data for finding in _take_signed(record, value)]
+        findings = [finding for value in data for finding in take_signed(record, value)]
         for value in data:
             # Begin and end values repeat what was sampled, in any order: only the outer bounds can be checked.
-            register = register_wh(value)
-            if register is not None and not (
-                record.meter_start_wh - REGISTER_TOLERANCE_WH <= register <= meter_stop + REGISTER_TOLERANCE_WH
-            ):
-                findings.append(
-                    Finding(
-                        AnomalyKind.METER_BACKWARDS,
-                        f"transactionData holds {register:g} Wh, outside {record.meter_start_wh} to {meter_stop} Wh",
-                    )
-                )
+            findings += record.outside(register_wh(value), meter_stop, "transactionData")
         if meter_stop < record.last_register_wh - REGISTER_TOLERANCE_WH:
             findings.append(
                 Finding(
@@ -221,7 +126,7 @@ class Ledger:
                     f"meterStop {meter_stop} Wh is below {record.last_register_wh:g} Wh reported before",
                 )
             )
-        if _before(record.started_at, stopped_at):
+        if before(record.started_at, stopped_at):
             findings.append(
                 Finding(AnomalyKind.TIME_BACKWARDS, f"stopped at {stopped_at}, before its start {record.started_at}")
             )
@@ -254,69 +159,62 @@ class Ledger:
         ):
             record.meter_value_repeats += 1
             return []
-        findings = [finding for value in payload["meterValue"] for finding in _take_signed(record, value)]
+        findings = [finding for value in payload["meterValue"] for finding in take_signed(record, value)]
         only_signed = all(len(signed.signed_samples(v)) == len(v["sampledValue"]) for v in payload["meterValue"])
-        if record.meter_stop_wh is not None and not only_signed:  # a meter may sign late
+        if not record.open and not only_signed:  # a meter may sign late
             findings.append(
                 Finding(AnomalyKind.METER_VALUES_AFTER_STOP, f"transaction {transaction_id} is already stopped")
             )
         for value in payload["meterValue"]:
-            register = register_wh(value)
-            if register is None:
-                continue
-            if register < record.last_register_wh - REGISTER_TOLERANCE_WH:
-                findings.append(
-                    Finding(
-                        AnomalyKind.METER_BACKWARDS,
-                        f"register {register:g} Wh is below {record.last_register_wh:g} Wh reported before",
-                    )
-                )
-            record.last_register_wh = max(record.last_register_wh, register)
+            findings += record.rises(register_wh(value))
         record.meter_values.extend(entries)
         return findings
+
+    def event(
+        self,
+        charge_point: str,
+        subprotocol: str,
+        payload: dict[str, Any],
+        message_id: str,
+        received_at: str,
+        id_token_status: str | None = None,
+    ) -> list[Finding]:
+        """Book a TransactionEvent; ``id_token_status`` is what its idToken was answered."""
+        return self._events.book(charge_point, subprotocol, payload, message_id, received_at, id_token_status)
+
+    def meter_values_2x(self, charge_point: str, payload: dict[str, Any], received_at: str) -> None:
+        """Book MeterValues of 2.x, which belong to no transaction."""
+        where = {"charge_point": charge_point, "connector_id": payload["evseId"], "received_at": received_at}
+        self.loose_meter_values.extend(value | where for value in payload["meterValue"])
 
     def forget(self) -> None:
         """Lose every open transactionId, as a CSMS that lost its database would. The records stay for the reader."""
         for record in self.transactions:
-            if record.meter_stop_wh is None:
+            if record.open:
                 record.forgotten = True
 
     def as_json(self) -> dict[str, Any]:
         """All records and their sums."""
-        stopped = [t for t in self.transactions if t.meter_stop_wh is not None]
+        stopped = [t for t in self.transactions if not t.open]
         return {
             "transactions": [t.as_json() for t in self.transactions],
             "meter_values_outside_transactions": list(self.loose_meter_values),
             "totals": {
                 "transactions": len(self.transactions),
                 "open": len(self.transactions) - len(stopped),
-                "energy_wh": sum(t.energy_wh or 0 for t in stopped),
+                "energy_wh": tidy(sum(t.energy_wh or 0 for t in stopped)),
                 "start_repeats": sum(t.start_repeats for t in self.transactions),
                 "stop_repeats": sum(t.stop_repeats for t in self.transactions),
+                "event_repeats": sum(t.event_repeats for t in self.transactions),
             },
         }
 
-    def _take_id(self, forced: int | None) -> int:
+    def _give_id(self, record: Transaction, forced: int | None) -> int:
         taken = self._next_id if forced is None else forced
         self._next_id = max(self._next_id, taken + 1)
+        record.transaction_ids.append(taken)
+        self._by_id[(record.charge_point, taken)] = record
         return taken
-
-
-def _take_signed(record: Transaction, meter_value: dict[str, Any]) -> list[Finding]:
-    """Check the signed samples of one MeterValue with the meter's key and book them."""
-    findings = []
-    for sample in signed.signed_samples(meter_value):
-        try:
-            value: dict[str, Any] = dict(signed.read(sample))
-            record.public_key = value["public_key"] or record.public_key
-            value["verified"] = False
-            record.signed_values.append(value | {"timestamp": meter_value.get("timestamp", "")})
-            if record.public_key:
-                signed.verify(value["data"], value["method"], record.public_key)
-                record.signed_values[-1]["verified"] = True
-        except signed.SignedValueError as error:
-            findings.append(Finding(AnomalyKind.SIGNED_VALUE_INVALID, str(error)))
-    return findings
 
 
 def _unknown(transaction_id: int) -> Finding:

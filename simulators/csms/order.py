@@ -17,7 +17,7 @@ BOOT_INTERVAL_TOLERANCE_S = 0.5
 
 DEFAULT_CALL_TIMEOUT_S = 1.0
 
-TIME_FIELDS = frozenset({"timestamp"})
+TIME_FIELDS = frozenset({"timestamp", "generatedAt", "basetime"})
 
 
 def timestamps(value: Any) -> Iterator[str]:
@@ -56,13 +56,21 @@ class StationOrder:
     boot_not_before_s: float = 0.0
     triggered: set[str] = field(default_factory=set)
     boot_by_trigger: bool = False
+    _subprotocol: str = ""
     _ids: dict[str, int] = field(default_factory=dict)
     _outstanding: dict[str, float] = field(default_factory=dict)
 
-    def connected(self) -> None:
-        """A new connection: what was asked on the old one will never be answered, and a reboot may boot at once."""
+    def connected(self, subprotocol: str = "") -> None:
+        """A new connection: what was asked on the old one will never be answered, and a reboot may boot at once.
+
+        A message id must be fresh on its connection only (2.0.1 part 4 section 4.1.4); a charge point that keeps it
+        for retries says the same again, but not where it speaks another version now.
+        """
         self._outstanding.clear()
         self.boot_not_before_s = 0.0
+        if subprotocol != self._subprotocol:
+            self._ids.clear()
+            self._subprotocol = subprotocol
 
     def trigger(self, action: str) -> None:
         """The CSMS asked for this message, so it may come while the boot is pending."""
@@ -70,8 +78,8 @@ class StationOrder:
         if action == "BootNotification":
             self.boot_by_trigger = True
 
-    def call(self, message_id: str, action: str, payload: Any, now: float) -> list[Finding]:
-        """Check one CALL that arrived at monotonic time ``now``."""
+    def call(self, message_id: str, action: str, payload: Any, now: float, *, answered: bool = True) -> list[Finding]:
+        """Check one CALL that arrived at monotonic time ``now``; ``answered`` False: a SEND, which may overtake."""
         findings = check_timestamps(payload)
         if not 1 <= len(message_id) <= MESSAGE_ID_MAX_CHARS:
             findings.append(Finding(AnomalyKind.BAD_MESSAGE_ID, f"{len(message_id)} characters; 1 to 36 are allowed"))
@@ -81,12 +89,13 @@ class StationOrder:
                 Finding(AnomalyKind.MESSAGE_ID_REUSED, f"id {message_id!r} was used for a different message")
             )
         waiting = [i for i, since in self._outstanding.items() if now - since < self.call_timeout_s]
-        if waiting:
+        if waiting and answered:
             # OCPP-J 1.6 section 4.1.1.
             findings.append(
                 Finding(AnomalyKind.TWO_CALLS_OUTSTANDING, f"{action} came while {waiting[0]!r} was unanswered")
             )
-        self._outstanding[message_id] = now
+        if answered:
+            self._outstanding[message_id] = now
         findings.extend(self._check_boot(action, now))
         return findings
 

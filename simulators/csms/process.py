@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,8 +30,11 @@ class CsmsProcess:
         accept_unknown: bool = True,
         resume: bool = False,
         tls: tuple[Path, Path] | None = None,
+        versions: Sequence[str] = (),
     ) -> None:
-        """``tls``: files of its certificate chain and its key; it speaks TLS then."""
+        """``tls``: files of its certificate chain and its key; it speaks TLS then. ``versions``: sub-protocols, most
+        wanted first; none: as the command line has it."""
+        self._versions = tuple(versions)
         self._tls = tls
         self.dir = Path(dir)
         self.port = port
@@ -53,6 +57,8 @@ class CsmsProcess:
         """Start it and wait for its ready line. Raises ``RuntimeError`` when it ends instead."""
         command = [sys.executable, "-m", "simulators.csms", "csms", "--port", str(self.port), "--dir", str(self.dir)]
         command.append("--accept-unknown" if self._accept_unknown else "--refuse-unknown")
+        if self._versions:
+            command += ["--versions", ",".join(self._versions)]
         if self._resume:
             command.append("--resume")
         if self._tls is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import http
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -16,10 +16,14 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from simulators.pki import Authority
+from simulators.pki import root as new_root
+
 from .anomalies import Anomaly, AnomalyKind
 from .behaviour import Behaviour
 from .charge_point import DEFAULT_CALL_TIMEOUT_S, CallRefused, Session
 from .control import ControlServer
+from .dialect import DEFAULT_VERSIONS, DIALECTS, read_versions
 from .frames import Direction, Frame, FrameLog, read_frames, utc_text
 from .handlers import CentralSystemSession
 from .ledger import Ledger
@@ -28,12 +32,11 @@ from .restore import restore
 from .security import Access, Tls
 from .station import BootPolicy, ReceivedCall, Station
 from .tokens import TokenList
-from .waiting import Waiting
+from .v2 import SessionV2
+from .waits import Waits
 from .wire import Incoming
 
 __all__ = ["BootPolicy", "CallRefused", "Csms", "ReceivedCall", "Station"]
-
-SUBPROTOCOL = Subprotocol("ocpp1.6")
 
 HOST = "127.0.0.1"
 
@@ -44,9 +47,10 @@ WEBSOCKET_LOGGER = logging.getLogger("simulators.csms.websocket")
 WEBSOCKET_LOGGER.setLevel(logging.CRITICAL)
 
 
-class Csms:
-    """An OCPP 1.6J CSMS on the loopback.
+class Csms(Waits):
+    """A CSMS on the loopback.
 
+    ``versions`` are the sub-protocols it speaks, most wanted first; each charge point gets the first that it offers.
     ``port`` 0 takes a free one. With ``dir`` the frame log goes to ``dir/frames.jsonl`` (or to ``frames``) and the
     control socket is ``dir/csms.sock``. With ``resume`` an existing frame log is read first, and transactions and
     boots answered in it are known again. Used as ``async with Csms() as csms``.
@@ -61,7 +65,10 @@ class Csms:
         accept_unknown: bool = True,
         resume: bool = False,
         tls: Tls | None = None,
+        versions: Sequence[str] = DEFAULT_VERSIONS,
     ) -> None:
+        super().__init__()
+        self.versions = read_versions(",".join(versions))
         self.access = Access()
         self.dir = None if dir is None else Path(dir)
         self.frames_path = Path(frames) if frames is not None else (self.dir / "frames.jsonl" if self.dir else None)
@@ -72,22 +79,24 @@ class Csms:
         self.clock_offset_s = 0.0
         self.call_timeout_s = DEFAULT_ORDER_TIMEOUT_S
         self.data_transfer_vendors: set[str] = set()
+        self.extras: dict[str, dict[str, Any]] = {}
+        """Fields added to the answers of an action, unchecked."""
+        self.authority: Authority | None = None
+        """Signs what charge points want signed; None: their requests are accepted, and nothing follows."""
         self.handshake_status: int | None = None
         self.agree_subprotocol = True
-        self.calls: list[ReceivedCall] = []
         self.anomalies: list[Anomaly] = []
-        self.stations: dict[str, Station] = {}
         self.stopped = asyncio.Event()
         self.log = FrameLog()
         self._port = port
         self._resume = resume
         self._connections = 0
+        self._numbers = 0
         self._servers: list[Server] = []
         self._listening: Server | None = None
         self._tls = tls
         self._tls_port = 0
         self._secure: Server | None = None
-        self._waiting = Waiting()
         self._control: ControlServer | None = None
 
     # ---- life ----
@@ -216,7 +225,10 @@ class Csms:
 
     def _select_subprotocol(self, connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
         del connection
-        return SUBPROTOCOL if self.agree_subprotocol and SUBPROTOCOL in offered else None
+        if not self.agree_subprotocol:
+            return None
+        # RFC 6455 section 4.2.2: the choice is the server's, among what the client offered.
+        return next((DIALECTS[name].subprotocol for name in self.versions if name in offered), None)
 
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         if self.handshake_status is not None:
@@ -236,13 +248,18 @@ class Csms:
         self._connections += 1
         station.connections += 1
         self.access.note(station.id, connection)
-        session = CentralSystemSession(station, connection, self._connections, self)
-        opened = self.log.add(Direction.OPENED, session.number, station.id, path)
+        dialect = DIALECTS[str(connection.subprotocol or self.versions[0])]
+        session: Session = (SessionV2 if dialect.is_2 else CentralSystemSession)(
+            station, connection, self._connections, self, dialect
+        )
+        opened = self.log.add(
+            Direction.OPENED, session.number, station.id, path, subprotocol=connection.subprotocol or ""
+        )
         if self.agree_subprotocol and connection.subprotocol is None:
             # OCPP-J 1.6 section 3.1.2: the client must offer it.
-            self.note(AnomalyKind.NO_SUBPROTOCOL, f"{SUBPROTOCOL} was not offered", session, opened)
+            self.note(AnomalyKind.NO_SUBPROTOCOL, f"{', '.join(self.versions)} was not offered", session, opened)
         station.order.call_timeout_s = self.call_timeout_s
-        station.order.connected()
+        station.order.connected(str(dialect.subprotocol))
         station.sessions.append(session)
         self._waiting.wake()
         try:
@@ -280,9 +297,6 @@ class Csms:
             raise ConnectionError(f"charge point {charge_point!r} is not connected")
         return station.sessions[-1]
 
-    def _sessions(self) -> list[Session]:
-        return [session for station in self.stations.values() for session in station.sessions]
-
     async def call(
         self,
         charge_point: str | None,
@@ -299,6 +313,19 @@ class Csms:
     async def send_text(self, text: str, charge_point: str | None = None) -> None:
         """Send any text as one frame."""
         await self.session(charge_point).send_text(text)
+
+    def take_number(self) -> int:
+        """A fresh number for a request, a remote start or a profile."""
+        self._numbers += 1
+        return self._numbers
+
+    def sign_certificates(self, *, wanted: bool) -> str | None:
+        """Become a certificate authority; returns the root (PEM). Or cease to be one."""
+        if not wanted:
+            self.authority = None
+            return None
+        self.authority = self.authority or new_root("CSMS")
+        return self.authority.pem
 
     # ---- records ----
 
@@ -334,7 +361,9 @@ class Csms:
                 "connections": station.connections,
                 "boot_status": station.order.boot_status,
                 "boot": station.boot,
-                "statuses": {str(connector): status for connector, status in sorted(station.statuses.items())},
+                "subprotocol": str(station.sessions[-1].dialect.subprotocol) if station.sessions else None,
+                "statuses": dict(sorted(station.statuses.items())),
+                "collected": station.collected.as_json(),
             }
             for station in self.stations.values()
         }
@@ -352,10 +381,12 @@ class Csms:
             "boot": {"status": self.boot.status, "interval_s": self.boot.interval_s},
             "clock_offset_s": self.clock_offset_s,
             "handshake_status": self.handshake_status,
+            "versions": list(self.versions),
             "agree_subprotocol": self.agree_subprotocol,
             "call_timeout_s": self.call_timeout_s,
             "frames_file": None if self.frames_path is None else str(self.frames_path),
             "behaviour": self.behaviour.as_json(),
+            "extras": {action: dict(fields) for action, fields in self.extras.items()},
             "tokens": self.tokens.as_json(),
         }
 
@@ -370,79 +401,6 @@ class Csms:
         """Whether this is an HTTP status a handshake can be refused with."""
         return status in {entry.value for entry in http.HTTPStatus if entry.value >= 400}
 
-    # ---- waiting ----
-
-    async def wait_for(
-        self,
-        action: str,
-        where: Mapping[str, Any] | Callable[[dict[str, Any]], bool] | None = None,
-        *,
-        count: int = 1,
-        after: int = 0,
-        charge_point: str | None = None,
-        timeout_s: float = 10.0,
-    ) -> list[ReceivedCall]:
-        """Wait until ``count`` CALLs of this action have come, and return all that match.
-
-        ``where`` is a predicate on the payload, or top-level fields with the values they must have. Only calls in
-        frames numbered above ``after`` count (``csms.frames[-1].number`` is "from now on"). Raises
-        ``TimeoutError`` that says how many came.
-        """
-
-        found: list[ReceivedCall] = []
-        seen = 0
-
-        def enough() -> bool:
-            nonlocal seen
-            found.extend(
-                call
-                for call in self.calls[seen:]
-                if call.action == action
-                and call.frame > after
-                and charge_point in (None, call.charge_point)
-                and _matches(call.payload, where)
-            )
-            seen = len(self.calls)
-            return len(found) >= count
-
-        try:
-            await self._waiting.until(enough, timeout_s)
-        except TimeoutError:
-            raise TimeoutError(f"waited {timeout_s:g} s for {count} {action}, got {len(found)}") from None
-        return found
-
-    async def wait_connected(self, charge_point: str | None = None, *, timeout_s: float = 10.0) -> str:
-        """Wait until this (or any) charge point is connected; returns its id. Raises ``TimeoutError``."""
-
-        def connected() -> list[str]:
-            return [s.id for s in self.stations.values() if s.sessions and charge_point in (None, s.id)]
-
-        await self._wait_link(connected, charge_point, "connect", timeout_s)
-        return connected()[0]
-
-    async def wait_disconnected(self, charge_point: str | None = None, *, timeout_s: float = 10.0) -> None:
-        """Wait until this charge point (or every one) is disconnected. Raises ``TimeoutError``."""
-        await self._wait_link(
-            lambda: not [s for s in self._sessions() if charge_point in (None, s.id)],
-            charge_point,
-            "disconnect",
-            timeout_s,
-        )
-
-    async def _wait_link(self, ready: Callable[[], Any], who: str | None, what: str, timeout_s: float) -> None:
-        try:
-            await self._waiting.until(lambda: bool(ready()), timeout_s)
-        except TimeoutError:
-            raise TimeoutError(f"waited {timeout_s:g} s for {who or 'a charge point'} to {what}") from None
-
 
 def _charge_point_id(path: str) -> str:
     return unquote(path.partition("?")[0].rstrip("/").rpartition("/")[2])
-
-
-def _matches(payload: dict[str, Any], where: Mapping[str, Any] | Callable[[dict[str, Any]], bool] | None) -> bool:
-    if where is None:
-        return True
-    if callable(where):
-        return where(payload)
-    return all(payload.get(key) == value for key, value in where.items())

@@ -21,7 +21,11 @@ class SignedValueError(ValueError):
 
 def signed_samples(meter_value: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the signed ones of a MeterValue."""
-    return [sample for sample in meter_value.get("sampledValue", []) if sample.get("format") == "SignedData"]
+    return [
+        sample
+        for sample in meter_value.get("sampledValue", [])
+        if sample.get("format") == "SignedData" or "signedMeterValue" in sample
+    ]
 
 
 def public_key_of(text: str) -> str:
@@ -37,10 +41,15 @@ def public_key_of(text: str) -> str:
 def read(sample: dict[str, Any]) -> dict[str, str]:
     """Take a signed sample apart: ``data`` as the meter gave it, ``public_key`` where it is there. Raises
     SignedValueError."""
-    try:
-        value = json.loads(sample["value"])
-    except ValueError as error:
-        raise SignedValueError(f"value is no JSON: {error}") from None
+    if "signedMeterValue" in sample:
+        # From 2.0.1 on they are an object; 2.1 lets two of them out.
+        value = {"signingMethod": "", "publicKey": ""} | sample["signedMeterValue"]
+        value.pop("customData", None)
+    else:
+        try:
+            value = json.loads(sample["value"])
+        except ValueError as error:
+            raise SignedValueError(f"value is no JSON: {error}") from None
     if not isinstance(value, dict) or set(value) != FIELDS or not all(isinstance(each, str) for each in value.values()):
         raise SignedValueError(f"value must have the fields {', '.join(sorted(FIELDS))}, all texts")
     for name in ("signedMeterData", "publicKey"):

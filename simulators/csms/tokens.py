@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+LONGEST = 255
+"""Characters of an idToken in OCPP 2.1; 2.0.1 carries 36."""
+
+V16_LONGEST = 20
+
 
 class TokenStatus(StrEnum):
-    """AuthorizationStatus of OCPP 1.6 section 7.2."""
+    """AuthorizationStatusEnumType of OCPP 2.0.1 (3.3); the first five are those of OCPP 1.6 (7.2)."""
 
     ACCEPTED = "Accepted"
     BLOCKED = "Blocked"
     EXPIRED = "Expired"
     INVALID = "Invalid"
     CONCURRENT_TX = "ConcurrentTx"
+    NO_CREDIT = "NoCredit"
+    NOT_ALLOWED_TYPE_EVSE = "NotAllowedTypeEVSE"
+    NOT_AT_THIS_LOCATION = "NotAtThisLocation"
+    NOT_AT_THIS_TIME = "NotAtThisTime"
+    UNKNOWN = "Unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,8 @@ class Token:
     status: TokenStatus = TokenStatus.ACCEPTED
     parent: str | None = None
     expiry: str | None = None
+    message: str | None = None
+    """What the driver is told, from 2.0.1 on (personalMessage)."""
 
 
 def parse_time(text: str) -> datetime:
@@ -49,8 +61,8 @@ class TokenList:
     def put(self, token: Token) -> None:
         """Add or replace a token. Raises ``ValueError`` for an id or expiry that OCPP cannot carry."""
         for name, tag in (("idTag", token.id_tag), ("parentIdTag", token.parent)):
-            if tag is not None and not 1 <= len(tag) <= 20:
-                raise ValueError(f"{name} {tag!r}: 1 to 20 characters are allowed")
+            if tag is not None and not 1 <= len(tag) <= LONGEST:
+                raise ValueError(f"{name} {tag!r}: 1 to {LONGEST} characters are allowed")
         if token.expiry is not None:
             parse_time(token.expiry)
         self._tokens[token.id_tag.casefold()] = token
@@ -60,14 +72,15 @@ class TokenList:
         if self._tokens.pop(id_tag.casefold(), None) is None:
             raise ValueError(f"token {id_tag!r} is not in the list; `tokens` shows the list")
 
-    def info(self, id_tag: str, now: datetime) -> Token:
-        """What to answer for this id at this time: the known token, or a made-up one for an unknown id."""
+    def info(self, id_tag: str, now: datetime, unknown: TokenStatus = TokenStatus.INVALID) -> Token:
+        """What to answer for this id at this time: the known token, or a made-up one for an unknown id (``unknown``
+        where those are refused)."""
         token = self._tokens.get(id_tag.casefold())
         if token is None:
-            return Token(id_tag, TokenStatus.ACCEPTED if self.accept_unknown else TokenStatus.INVALID)
+            return Token(id_tag, TokenStatus.ACCEPTED if self.accept_unknown else unknown)
         expired = token.expiry is not None and parse_time(token.expiry) <= now
         if expired and token.status is TokenStatus.ACCEPTED:
-            return Token(token.id_tag, TokenStatus.EXPIRED, token.parent, token.expiry)
+            return replace(token, status=TokenStatus.EXPIRED)
         return token
 
     def as_json(self) -> dict[str, Any]:
@@ -76,6 +89,7 @@ class TokenList:
             "unknown": "accept" if self.accept_unknown else "refuse",
             "tokens": [
                 {"id_tag": t.id_tag, "status": t.status.value, "parent": t.parent, "expiry": t.expiry}
+                | ({"message": t.message} if t.message is not None else {})
                 for t in self._tokens.values()
             ],
         }

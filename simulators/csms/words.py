@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# Importing the two modules registers their words.
-from . import words_answers, words_link
+# Importing these modules registers their words.
+from . import words_answers, words_asking, words_link
 from .vocabulary import WORDS, WordError, run_word
 
-__all__ = ["WORDS", "WordError", "run_word", "words_answers", "words_link"]
+__all__ = ["WORDS", "WordError", "run_word", "words_answers", "words_asking", "words_link"]

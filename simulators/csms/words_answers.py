@@ -34,18 +34,21 @@ def _put_token(csms: Csms, args: Arguments, default: TokenStatus) -> Any:
         status = default if status_text is None else TokenStatus(status_text)
     except ValueError:
         raise WordError(f"{args.word}: status {status_text!r} must be one of {', '.join(TokenStatus)}") from None
-    token = Token(tag, status, args.option("parent"), args.option("expiry"))
+    token = Token(tag, status, args.option("parent"), args.option("expiry"), args.option("message"))
     args.done()
     csms.tokens.put(token)
     return csms.tokens.as_json()
 
 
-@word("accept TAG [parent=TAG] [expiry=TIME]", "know this token and accept it")
+@word("accept TAG [parent=TAG] [expiry=TIME] [message=TEXT]", "know this token and accept it")
 def _accept(csms: Csms, args: Arguments) -> Any:
     return _put_token(csms, args, TokenStatus.ACCEPTED)
 
 
-@word("refuse TAG [status=STATUS] [parent=TAG] [expiry=TIME]", "know this token and refuse it (status: Blocked)")
+@word(
+    "refuse TAG [status=STATUS] [parent=TAG] [expiry=TIME] [message=TEXT]",
+    "know this token and refuse it (status: Blocked)",
+)
 def _refuse(csms: Csms, args: Arguments) -> Any:
     return _put_token(csms, args, TokenStatus.BLOCKED)
 
@@ -142,6 +145,10 @@ def _normal(csms: Csms, args: Arguments) -> Any:
     action = args.maybe()
     args.done()
     csms.behaviour.clear(action)
+    if action is None:
+        csms.extras.clear()
+    else:
+        csms.extras.pop(action, None)
     return csms.behaviour.as_json()
 
 

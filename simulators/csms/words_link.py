@@ -91,7 +91,7 @@ def _handshake(csms: Csms, args: Arguments) -> Any:
     return {"status": csms.handshake_status}
 
 
-@word("subprotocol RULE", "agree to ocpp1.6 (on), or open connections without any sub-protocol (off)")
+@word("subprotocol RULE", "agree to a version (on), or open connections without any sub-protocol (off)")
 def _subprotocol(csms: Csms, args: Arguments) -> Any:
     rule = args.take("RULE")
     args.done()

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from simulators.csms import Csms
+from simulators.csms.anomalies import AnomalyKind
+
+ONLY_OF_2 = {
+    AnomalyKind.SEQUENCE_GAP,
+    AnomalyKind.SEQUENCE_ORDER,
+    AnomalyKind.EVENT_DIFFERS,
+    AnomalyKind.EVENT_AFTER_END,
+    AnomalyKind.ANSWER_REFUSED,
+    AnomalyKind.REPORT_BROKEN,
+}
+"""Kinds that only charge points of 2.x can provoke (``test_csms_v2.py`` does)."""
 
 BOOT = '[2,"b1","BootNotification",{"chargePointVendor":"V","chargePointModel":"M"}]'
 
@@ -20,10 +32,13 @@ START = (
 
 
 @asynccontextmanager
-async def charge_point(where: Csms | str, name: str = "CP1") -> AsyncIterator[ClientConnection]:
+async def charge_point(
+    where: Csms | str, name: str = "CP1", offered: Sequence[str] = ("ocpp1.6",)
+) -> AsyncIterator[ClientConnection]:
     """Connect, as charge point ``name``, to a CSMS or its URL."""
     url = where if isinstance(where, str) else where.url
-    async with connect(f"{url}/{name}", subprotocols=["ocpp1.6"], proxy=None, close_timeout=5) as link:
+    subprotocols = [Subprotocol(name) for name in offered]
+    async with connect(f"{url}/{name}", subprotocols=subprotocols, proxy=None, close_timeout=5) as link:
         yield link
 
 
@@ -41,7 +56,7 @@ async def ask(link: ClientConnection, text: str) -> Any:
     return json.loads(await link.recv())
 
 
-def call(message_id: str, action: str, **payload: Any) -> str:
+def call(message_id: str, action: str, /, **payload: Any) -> str:
     """A CALL frame."""
     return json.dumps([2, message_id, action, payload])
 

@@ -87,6 +87,7 @@ def test_a_retry_after_a_lost_answer_gets_the_same_id_and_is_counted() -> None:
                 "energy_wh": 0,
                 "start_repeats": 2,
                 "stop_repeats": 0,
+                "event_repeats": 0,
                 "frames": 0,
                 "calls": 4,
                 "anomalies": 0,
