@@ -143,14 +143,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """``evse-agent serve``: run the agent process alone, as a service manager does."""
     parser = argparse.ArgumentParser(prog="evse-agent serve", description=f"the agent process, {__version__}")
     parser.add_argument("--config", type=Path, required=True, metavar="FILE")
-    path: Path = parser.parse_args(arguments).config
+    parser.add_argument("--stay", action="store_true", help="stay reachable with a configuration that is refused")
+    options = parser.parse_args(arguments)
+    # Someone at a terminal reads there what is wrong; a service manager restarts what ends.
+    stay: bool = options.stay or "NOTIFY_SOCKET" in os.environ
     while True:
-        status = _once(path)
+        status = _once(options.config, stay)
         if status is not None:
             return status
 
 
-def _once(path: Path) -> int | None:
+def _once(path: Path, stay: bool) -> int | None:
     """Run until the end. Return the exit status; None to begin anew, because what was wrong is well again."""
     from agent.app import App
     from agent.station.settings import SettingError
@@ -160,7 +163,7 @@ def _once(path: Path) -> int | None:
         configuration = replace(configuration, update=preset(configuration.update, slots_here()))
     except config.ConfigError as error:
         sys.stderr.write(f"{error}\n")
-        return _refused(path, str(error))
+        return _refused(path, str(error)) if stay else EXIT_CONFIG
     configure(configuration.logging.level, "evse-agent")
 
     async def run() -> int:
@@ -174,7 +177,7 @@ def _once(path: Path) -> int | None:
         return asyncio.run(run())
     except SettingError as error:
         log.critical("%s: ocpp.settings: %s", path, error)
-        return _refused(path, f"{path}: ocpp.settings: {error}")
+        return _refused(path, f"{path}: ocpp.settings: {error}") if stay else EXIT_CONFIG
     except (JournalLockedError, LocalApiError) as error:
         log.critical("%s", error)
         return EXIT_FAILED
@@ -187,8 +190,6 @@ def _once(path: Path) -> int | None:
 
 def _refused(path: Path, text: str) -> int | None:
     """Nobody charges by a configuration that nobody checked, nor by an older one: the fuse may be smaller now."""
-    if "NOTIFY_SOCKET" not in os.environ:
-        return EXIT_CONFIG  # someone at a terminal reads it there
     configure("info", "evse-agent")
     log.critical("configuration refused: %s", text)
     trouble = Trouble("configuration_refused", text, f"correct {path}; the agent reads it again by itself")

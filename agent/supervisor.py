@@ -3,18 +3,23 @@
 The supervisor checks the file, starts control and agent, passes nothing through but signals, and starts again
 whichever dies. It ends them in order: the agent first, so that control can finish what the agent asked for last.
 The children are told by the kernel when the supervisor itself is killed.
+
+A child that refuses its configuration at its first start ends everything: who started it reads why. Later it is a
+change that was refused: the other child goes on, and this one is tried again when the file changes once more.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 EXIT_CONFIG: Final = 2
@@ -25,6 +30,8 @@ BACK_OFF_S: Final = 0.5
 LONGEST_BACK_OFF_S: Final = 30.0
 STEADY_S: Final = 60.0
 """A child that lived this long is well again: its back-off begins anew."""
+LOOK_S: Final = 1.0
+"""Between two looks at a configuration that was refused."""
 GRACE_S: Final = 10.0
 """How long a child may take to end before it is killed."""
 
@@ -51,18 +58,29 @@ class BackOff:
         return 0.0 if steps < 0 else min(BACK_OFF_S * 2.0**steps, LONGEST_BACK_OFF_S)
 
 
+FileMark = tuple[int, int, int] | None
+"""Changes when a file is written or replaced."""
+
+
 @dataclass(slots=True)
 class Child:
-    """A process to keep alive. ``first_at_once``: its first death costs no wait."""
+    """A process to keep alive. ``first_at_once``: its first death costs no wait.
+
+    ``later``: words that its command has in addition from the second start on.
+    """
 
     name: str
     command: Sequence[str]
     first_at_once: bool = False
+    later: Sequence[str] = ()
     back_off: BackOff = field(init=False)
     pid: int = field(default=0, init=False)
     started_at: float = field(default=0.0, init=False)
     due_at: float | None = field(default=0.0, init=False)
-    """When to start; None while it runs."""
+    """When to start; None while it runs; infinite while it waits for another configuration."""
+    starts: int = field(default=0, init=False)
+    read: FileMark = field(default=None, init=False)
+    """The configuration as it was before the last start."""
 
     def __post_init__(self) -> None:
         self.back_off = BackOff(self.first_at_once)
@@ -81,21 +99,23 @@ def run(config: str, check: Callable[[], int]) -> int:
     return supervise(
         [
             Child("control", [*python, "agent.control", "--config", config], first_at_once=True),
-            Child("agent", [*python, "agent.app", "--config", config]),
-        ]
+            Child("agent", [*python, "agent.app", "--config", config], later=["--stay"]),
+        ],
+        Path(config),
     )
 
 
-def supervise(children: Sequence[Child]) -> int:
+def supervise(children: Sequence[Child], config: Path) -> int:
     """Start the children in order, keep them alive, and end them in reverse order when told to. Return the status."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a parent that ignored it would leave us without news
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-    return _Supervisor(children).run()
+    return _Supervisor(children, config).run()
 
 
 class _Supervisor:
-    def __init__(self, children: Sequence[Child]) -> None:
+    def __init__(self, children: Sequence[Child], config: Path) -> None:
         self._children = children
+        self._config = config
         self._libc = ctypes.CDLL(None)
         # nohup: the terminal may go away and we stay.
         self._ending = {n for n in _ENDING if n != signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN}
@@ -103,6 +123,7 @@ class _Supervisor:
     def run(self) -> int:
         try:
             while True:
+                self._look_again()
                 self._start_due()
                 received = _wait(self._patience())
                 if received in self._ending:
@@ -115,13 +136,24 @@ class _Supervisor:
 
     def _patience(self) -> float:
         due = [child.due_at for child in self._children if child.due_at is not None]
-        return max(0.0, min(due) - time.monotonic()) if due else 3600.0
+        if not due:
+            return 3600.0
+        longest = LOOK_S if math.inf in due else 3600.0
+        return max(0.0, min(min(due) - time.monotonic(), longest))
+
+    def _look_again(self) -> None:
+        for child in self._children:
+            if child.due_at == math.inf and _mark(self._config) != child.read:
+                child.due_at = time.monotonic()
+                _say(f"{self._config} was changed; starting {child.name} again")
 
     def _start_due(self) -> None:
         now = time.monotonic()
         for child in self._children:
             if child.due_at is not None and child.due_at <= now:
-                child.pid = self._spawn(child.command)
+                child.read = _mark(self._config)
+                child.pid = self._spawn([*child.command, *(child.later if child.starts else ())])
+                child.starts += 1
                 child.started_at = now
                 child.due_at = None
 
@@ -154,10 +186,14 @@ class _Supervisor:
                 continue
             now = time.monotonic()
             status = os.waitstatus_to_exitcode(raw)
-            if status == EXIT_CONFIG:
+            if status == EXIT_CONFIG and child.starts == 1:
                 child.due_at = now
                 _say(f"{child.name} cannot use its configuration; ending")
                 return EXIT_CONFIG
+            if status == EXIT_CONFIG:
+                child.due_at = math.inf
+                _say(f"{child.name} refuses its configuration (above); correct {self._config}, and it starts again")
+                continue
             wait_s = child.back_off.wait_s(now - child.started_at, status == EXIT_RESTART)
             child.due_at = now + wait_s
             how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
@@ -201,6 +237,14 @@ def _checked(check: Callable[[], int]) -> int:
     _, raw = os.waitpid(pid, 0)
     status = os.waitstatus_to_exitcode(raw)
     return 1 if status < 0 else status
+
+
+def _mark(path: Path) -> FileMark:
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_mtime_ns, about.st_size
 
 
 def _wait(timeout_s: float) -> int:

@@ -28,6 +28,11 @@ if manner == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 else:
     signal.signal(signal.SIGTERM, end)
+if manner == "picky":
+    with open(log + ".config") as file:
+        if file.read() == "bad":
+            note("refused")
+            sys.exit(2)
 note("began")
 if manner.startswith("exit"):
     sys.exit(int(manner[4:]))
@@ -36,14 +41,14 @@ while True:
 """
 
 PARENT = """
-import sys
+import pathlib, sys
 from agent.supervisor import Child, supervise
 script, log, *manners = sys.argv[1:]
 children = [
     Child(name, [sys.executable, script, name, log, manner], first_at_once=name == "control")
     for name, manner in zip(["control", "agent"], manners)
 ]
-sys.exit(supervise(children))
+sys.exit(supervise(children, pathlib.Path(log + ".config")))
 """
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -141,6 +146,38 @@ def test_a_bad_configuration_ends_everything(start: Start, log: Path) -> None:
     assert not any(alive(pid) for pid in began(log, "control"))
 
 
+def change(log: Path, text: str) -> None:
+    """As the console does it: the file is replaced."""
+    fresh = log.with_name("fresh")
+    fresh.write_text(text)
+    fresh.replace(f"{log}.config")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("name", ["control", "agent"])
+def test_what_refuses_a_changed_configuration_waits_for_the_next_change(start: Start, log: Path, name: str) -> None:
+    other = "agent" if name == "control" else "control"
+    change(log, "good")
+    process = start(**{name: "picky"})
+    until(lambda: bool(began(log, "control") and began(log, "agent")))
+    change(log, "bad")
+    os.kill(began(log, name)[0], signal.SIGKILL)
+    until(lambda: (name, "refused") in [line[:2] for line in lines(log)])
+    change(log, "bad ")
+    until(lambda: len(began(log, name)) == 2)
+    change(log, "bad")
+    os.kill(began(log, name)[1], signal.SIGKILL)
+    until(lambda: len([line for line in lines(log) if line[1] == "refused"]) == 2)
+    assert process.poll() is None
+    assert alive(began(log, other)[0])
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert len(began(log, other)) == 1
+    assert f"{name} refuses its configuration" in errors
+    assert str(log) + ".config" in errors
+
+
 @pytest.mark.process
 def test_a_second_signal_asks_for_haste(start: Start, log: Path) -> None:
     process = start(agent="deaf")
@@ -162,7 +199,8 @@ def test_no_child_outlives_a_killed_supervisor(start: Start, log: Path) -> None:
 
 @pytest.mark.process
 def test_a_command_that_does_not_exist(tmp_path: Path) -> None:
-    code = "from agent.supervisor import Child, supervise; supervise([Child('x', ['/nonexistent/command'])])"
+    code = "import pathlib; from agent.supervisor import Child, supervise; "
+    code += "supervise([Child('x', ['/nonexistent/command'])], pathlib.Path('config.yaml'))"
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     assert "cannot start /nonexistent/command: " in process.stderr.readline()
