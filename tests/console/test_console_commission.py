@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -319,6 +320,22 @@ def test_offline_the_new_name_is_on_the_disk_before_it_is_reported(
     line = f"commission --common {COMMON} --file {CHARGER} --offline --report {tmp_path}/r.json"
     assert run(bench, line, path)[0] == 0
     assert (tmp_path, True) in synced, "a loss of power may bring the old file back"
+
+
+def test_offline_a_full_disk_leaves_nothing_behind(bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("logging: {level: debug}\n")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    line = f"commission --common {COMMON} --file {CHARGER} --offline --report {tmp_path}/r.json"
+    status, said = run(bench, line, path)
+    assert status == 4
+    assert "No space left" in said
+    assert [each.name for each in tmp_path.iterdir()] == ["config.yaml"], "the answers hold a password"
+    assert path.read_text() == "logging: {level: debug}\n"
 
 
 def test_in_a_script_without_answers_it_says_so(bench: Any, tmp_path: Path) -> None:

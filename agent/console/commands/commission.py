@@ -136,8 +136,10 @@ def _write(path: Path, text: str) -> bool:
     before = _read(path)
     if before and made.same(*(made.parsed(each, "")[0] for each in (before, text))):
         return False
+    fresh = None
     try:
         handle, name = tempfile.mkstemp(".yaml", ".commission-", path.parent)
+        fresh = Path(name)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             if path.exists():
                 there = path.stat()
@@ -151,9 +153,11 @@ def _write(path: Path, text: str) -> bool:
             kept = path.with_name(f"{path.name}.before-commission")
             kept.unlink(missing_ok=True)
             os.link(path, kept)
-        Path(name).replace(path)
+        fresh.replace(path)
         sync_folder(path.parent)
     except OSError as error:
+        if fresh is not None:
+            fresh.unlink(missing_ok=True)
         raise RefusedError(f"{path}: {error}") from None
     return True
 
