@@ -19,6 +19,7 @@ from agent import __version__, config
 from agent.bookkeeper import Bookkeeper
 from agent.clock import Clock
 from agent.hard_reset import restart_machine
+from agent.joints.device_model import DeviceWork
 from agent.joints.files import FileWork
 from agent.joints.local_api import LocalWork
 from agent.joints.service import Rooms
@@ -89,6 +90,8 @@ KEPT_TABLES = (
     "reservation",
     "price",
     "fault",
+    "monitor",
+    "monitor_event",
 )
 
 UNLOCK_TIMEOUT_S = 15.0
@@ -137,6 +140,7 @@ class App:
         self._link = ControlLink(configuration.link_path, self._from_control, self._control_lost)
         self._security = Security(configuration.paths.state_dir / "security", self._journal, self._clock)
         self._files = FileWork(configuration, self._journal, self._settings, self._clock, self._security, self)
+        self._device = DeviceWork(configuration, self._settings, self._station.facts, self._clock, kept, self)
         self._tunnel = Tunnel(
             configuration,
             self._journal,
@@ -145,6 +149,7 @@ class App:
             self._clock,
             self._security,
             self._files.surroundings,
+            self._device.device,
         )
         inner = (self._clock, self._journal, self._security, self._settings)
         self._local = LocalWork(configuration, Rooms(path, *inner, self._station, self._tunnel, self._files), self)
@@ -169,6 +174,7 @@ class App:
         self.carry_out(self._station.recovered(self._clock.now()))
         self._security.started(f"evse-agent {__version__}")
         self._files.start()
+        self._device.start()
         self._link.start()
         await self._local.start()
         tunnel = asyncio.create_task(self._tunnel.run(), name="tunnel")
@@ -201,7 +207,8 @@ class App:
         await self._files.close()
         await self._local.close()
         self._link.close()
-        self._keeper.write([], last=True)
+        self._device.close()
+        self._keeper.write(self._device.flush(), last=True)
         self._journal.close()
 
     def _leave(self, status: int) -> None:
@@ -233,6 +240,7 @@ class App:
         self._set_timer()
         self._tell_books()
         self._files.updates.stirred()
+        self._device.stirred()
 
     def _write(self, entries: list[Record | Keep]) -> None:
         self._files.metrics.recorded(entries)

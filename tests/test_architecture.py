@@ -24,6 +24,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "agent.config",
         "agent.clock",
     ),
+    "agent/device_model": (
+        "agent.station",
+        "agent.link.messages",
+        "agent.journal.events",
+        "agent.config.schema",
+        "agent.clock",
+        "agent.__version__",
+    ),
     "agent/security": ("agent.config.schema", "agent.durable"),
     "agent/files": ("agent.clock", "agent.config.schema", "agent.durable"),
     "agent/update": ("agent.files", "agent.clock", "agent.config.schema", "agent.security.certificates"),
@@ -31,6 +39,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "agent/slots": ("agent.config.schema", "agent.update.verify"),
     "agent/ocpp": (
         "agent.station",
+        "agent.device_model",
         "agent.journal",
         "agent.security",
         "agent.files",
@@ -65,6 +74,7 @@ CLOCKS = {("time", "time"), ("time", "monotonic"), ("datetime", "now"), ("dateti
 
 PURE = (
     "agent/station",
+    "agent/device_model",
     "agent/control/evse.py",
     "agent/control/faults.py",
     "agent/control/limits.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.clock import Clock
 from agent.config.schema import Config
@@ -19,6 +19,12 @@ from agent.station.commands import StatusReport
 from agent.station.settings import Settings
 from agent.station.tokens import Token
 from agent.update.service import Updates
+
+if TYPE_CHECKING:
+    from agent.device_model.device import Device
+
+DeviceSource = Callable[[], "Device"]
+"""Gives the device model (OCPP 2.x); made at the first call."""
 
 VERSIONS = {
     "ocpp1.6": "agent.ocpp.v16.session",
@@ -66,6 +72,7 @@ class Surroundings:
     """Call when the network has accepted the registration, before anything else is told to it."""
     security: SecuritySurroundings | None = None
     files: FileSurroundings | None = None
+    device: DeviceSource | None = None
 
 
 class Session(Protocol):

@@ -35,7 +35,7 @@ from agent.ocpp.network_profile import NetworkProfile
 from agent.ocpp.networks import Networks, TrialKind, Verdict
 from agent.ocpp.ports import DataTransfer, JournalPort, StationPort, TransferAnswer, UplinkReport, UplinkState
 from agent.ocpp.quiet import QuietLog
-from agent.ocpp.session import FileSurroundings, SecuritySurroundings, Session, Surroundings, new_session
+from agent.ocpp.session import DeviceSource, FileSurroundings, SecuritySurroundings, Session, Surroundings, new_session
 from agent.ocpp.trace import Trace
 from agent.security.events import CONNECTION_TROUBLES, SecurityEvent
 from agent.security.security import Security
@@ -73,6 +73,7 @@ class Tunnel:
         clock: Clock,
         security: Security | None = None,
         files: FileSurroundings | None = None,
+        device: DeviceSource | None = None,
     ) -> None:
         """Without ``security`` nothing can be changed remotely, and there are no certificates but configured roots."""
         self._config = config
@@ -84,7 +85,7 @@ class Tunnel:
         """How the present connection was made."""
         self._registered_by: tuple[str, str] | None = None
         """Address and identity of the network that the sessions talk to."""
-        self._proof_taken = False
+        self._proof_taken = self._anew = False
         self._surroundings = Surroundings(
             config,
             journal,
@@ -96,8 +97,8 @@ class Tunnel:
             self._registered,
             None if security is None else SecuritySurroundings(security, self._networks, clock, self._connect_anew),
             files,
+            device,
         )
-        self._anew = False
         self.networks = self._networks
         self.trace = Trace(self._now)
         self._settings = settings

@@ -15,6 +15,7 @@ from agent.station.settings import (
     display,
     hardware,
     metering,
+    monitoring,
     security,
     smart_charging,
     transactions,
@@ -25,7 +26,17 @@ __all__ = ["MEASURANDS", "SETTINGS", "Kind", "Setting", "SettingError", "Setting
 
 SETTINGS: Mapping[str, Setting] = {
     setting.name: setting
-    for part in (authorisation, transactions, communication, metering, security, display, hardware, smart_charging)
+    for part in (
+        authorisation,
+        transactions,
+        communication,
+        metering,
+        monitoring,
+        security,
+        display,
+        hardware,
+        smart_charging,
+    )
     for setting in part.SETTINGS
 }
 
