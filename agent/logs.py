@@ -47,6 +47,18 @@ KNOWN: Mapping[str, Known] = {
 }
 """By the text before its values are put in."""
 
+KINDS: Mapping[tuple[str, str], Known] = {
+    ("agent.ocpp.tunnel", "open"): Known("f3b0a4c1d2e94e63b6d1a0c7e85f1111", "a connection to the network is open"),
+    ("agent.ocpp.tunnel", "accepted"): Known("f3b0a4c1d2e94e63b6d1a0c7e85f1112", "the network has accepted us"),
+    ("agent.ocpp.tunnel", "pending"): Known("f3b0a4c1d2e94e63b6d1a0c7e85f1113", "the network lets us wait"),
+    ("agent.ocpp.tunnel", "rejected"): Known("f3b0a4c1d2e94e63b6d1a0c7e85f1114", "the network does not accept us"),
+    ("agent.ocpp.tunnel", "failed"): Known("f3b0a4c1d2e94e63b6d1a0c7e85f1115", "no link to the network, or it broke"),
+    ("agent.ocpp.tunnel", "expected"): Known("f3b0a4c1d2e94e63b6d1a0c7e85f1116", "the link was ended on purpose"),
+    ("agent.ocpp.delivery", "set_aside"): Known("f3b0a4c1d2e94e63b6d1a0c7e85f1117", "a record was set aside"),
+    ("agent.ocpp.delivery", "journal"): Known("f3b0a4c1d2e94e63b6d1a0c7e85f1118", "delivery waits for the journal"),
+}
+"""By logger and kind, of lines that are logged once a minute at most (``agent.ocpp.quiet``)."""
+
 _OF_ONE_LOGGER = {"%s: %s": "evse-control", "%s: well": "evse-control", "update: %s": "agent.update.service"}
 """Texts too general to be told by themselves."""
 
@@ -69,6 +81,8 @@ def fields_of(record: logging.LogRecord) -> dict[str, str]:
         found["MESSAGE_ID"] = known.message_id
         values = record.args if isinstance(record.args, tuple) else ()
         found |= {name: str(value) for name, value in zip(known.fields, values, strict=False) if name}
+    elif (kind := KINDS.get((record.name, getattr(record, "kind", "")))) is not None:
+        found["MESSAGE_ID"] = kind.message_id
     for name in FIELDS:
         value = getattr(record, name.lower(), None)
         if value is not None:

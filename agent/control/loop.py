@@ -19,6 +19,7 @@ from agent.control.dispatch import Dispatcher
 from agent.control.hardware import Hardware
 from agent.control.lateness import Lateness
 from agent.control.link_server import LinkServer
+from agent.control.own_use import memory_bytes, written_bytes
 from agent.link.messages import LoopReport
 
 log = logging.getLogger("evse-control")
@@ -159,6 +160,8 @@ class Loop:
                     tuple(reaction.counts),
                     reaction.total_s,
                     reaction.take_worst_s(),
+                    memory_bytes(),
+                    written_bytes(),
                 )
             )
         self._reported_to = connected

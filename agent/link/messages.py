@@ -352,6 +352,10 @@ class LoopReport:
     """From a device's frame being there to the commands it led to being on the wire."""
     reaction_total_s: float
     reaction_worst_s: float
+    memory_bytes: int | None = None
+    """Of the control process, shared pages included."""
+    written_bytes: int | None = None
+    """To disks, since control began."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ def families(
         _gauge("evse_state_free_bytes", "Free space where the journal lies.", books.free_bytes),
         _gauge("evse_agent_pss_bytes", "Memory of the agent, its share of shared pages.", process.pss_bytes),
         _counter("evse_agent_written_bytes_total", "Bytes that the agent had written to disks.", process.written_bytes),
+        *_control(counts.loop),
         *_loop(counts.loop),
         Family(
             "evse_device_ok",
@@ -112,6 +113,15 @@ def _counter(name: str, text: str, value: float | None) -> Family:
 
 def _state(name: str, text: str, state: str) -> Family:
     return Family(name, Kind.GAUGE, text, [Sample(1, {"state": state})])
+
+
+def _control(report: LoopReport | None) -> list[Family]:
+    if report is None:
+        return []
+    return [
+        _gauge("evse_control_resident_bytes", "Memory of control, shared pages included.", report.memory_bytes),
+        _counter("evse_control_written_bytes_total", "Bytes that control had written to disks.", report.written_bytes),
+    ]
 
 
 def _loop(report: LoopReport | None) -> list[Family]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import logging
 import os
 import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from agent.logs import _OF_ONE_LOGGER, FIELDS, KNOWN, JournalHandler, Prefixed, datagram, fields_of, priority
+from agent.logs import _OF_ONE_LOGGER, FIELDS, KINDS, KNOWN, JournalHandler, Prefixed, datagram, fields_of, priority
+from agent.ocpp.ports import UplinkState
+from agent.ocpp.quiet import QuietLog
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,12 +118,42 @@ def test_every_known_text_is_one_that_is_written() -> None:
     assert _OF_ONE_LOGGER.keys() <= KNOWN.keys()
 
 
+def test_each_kind_of_line_that_is_known_is_logged_by_who_should() -> None:
+    for (logger, kind), known in KINDS.items():
+        source = (ROOT / f"{logger.replace('.', '/')}.py").read_text("utf-8")
+        assert f'"{kind}"' in source or (kind in {state.value for state in UplinkState} and "log(state.value" in source)
+        with closing_handler() as (log, records):
+            QuietLog(log(logger)).log(kind, 0.0, "whatever it says")
+        assert fields_of(records[0])["MESSAGE_ID"] == known.message_id
+        assert "MESSAGE_ID" not in fields_of(logging.makeLogRecord({"name": "other", "msg": "%s%s", "kind": kind}))
+
+
+@contextlib.contextmanager
+def closing_handler() -> Iterator[tuple[Callable[[str], logging.Logger], list[logging.LogRecord]]]:
+    """Loggers whose records are kept."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    touched: list[logging.Logger] = []
+
+    def log(name: str) -> logging.Logger:
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        touched.append(logger)
+        return logger
+
+    yield log, records
+    for logger in touched:
+        logger.removeHandler(handler)
+
+
 def test_message_ids_are_unique_and_documented() -> None:
-    ids = [known.message_id for known in KNOWN.values()]
+    every = [*KNOWN.values(), *KINDS.values()]
+    ids = [known.message_id for known in every]
     assert len(set(ids)) == len(ids)
     page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
     rows = re.findall(r"^\| `([0-9a-f]{32})` \| ([^|]+) \|", page, re.MULTILINE)
-    assert {(number, what.strip()) for number, what in rows} == {(k.message_id, k.what) for k in KNOWN.values()}
+    assert {(number, what.strip()) for number, what in rows} == {(k.message_id, k.what) for k in every}
     for field in FIELDS:
         assert f"`{field}`" in page
     record = logging.LogRecord("other", logging.INFO, "", 0, "%s: %s", ("a", "b"), None)

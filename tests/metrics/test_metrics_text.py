@@ -53,7 +53,7 @@ def everything() -> list[Family]:
         {1: 4, 2: 0},
         {1: 3, 2: 0},
         {"board1": True},
-        LoopReport(1.0, (5, 4, 3, 0, 0, 0, 0, 0, 0, 0, 1), 0.25, 0.11, (1,) * 11, 0.5, 0.2),
+        LoopReport(1.0, (5, 4, 3, 0, 0, 0, 0, 0, 0, 0, 1), 0.25, 0.11, (1,) * 11, 0.5, 0.2, 20_000_000, 8192),
     )
     return families(
         status(), counts, Process(30_000_000, 4096, 12.5), Books(2, 1, 30.0, 65_536, 10**9, 7, False), {1: ledger}
@@ -69,6 +69,8 @@ def test_another_program_reads_it() -> None:
     assert (late["0.0001"], late["0.1"], late["+Inf"]) == (5, 12, 13)
     assert late["evse_loop_lateness_seconds_sum"] == 0.25
     assert {s.labels["evse"]: s.value for s in found["evse_power_watts"].samples} == {"1": 11_000.0}
+    assert found["evse_control_resident_bytes"].samples[0].value == 20_000_000
+    assert found["evse_control_written_bytes"].samples[0].value == 8192
     outage = found["evse_outage_minutes"].samples[0]
     assert (outage.labels, outage.value) == ({"evse": "1", "month": "2026-05", "cause": "fault"}, 60.0)
 
