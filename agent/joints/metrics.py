@@ -21,10 +21,11 @@ from agent.journal.records import QueueFigures
 from agent.link.messages import DeviceReport, FaultReport, LoopReport, ToAgent, Welcome
 from agent.local.methods import Method, observe
 from agent.local.status import StatusDocument
-from agent.metrics.families import Books, Counts, Process, families
+from agent.metrics.families import BOUNDS_S, Books, Counts, Process, families
 from agent.metrics.text import render
 from agent.metrics.uptime import Ledger, cause_of
 from agent.station.effects import Keep, Record
+from agent.update.health import late_share
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +54,11 @@ class Metrics:
         self._starts = int(kept.get("starts", 0)) + 1
         self._ledgers = {evse.id: Ledger(kept.get(f"uptime-{evse.id}")) for evse in config.evses}
         self._instance = ""
+        self.loop_late: float | None = None
+        """Share of control's ticks that came too late, in its latest report; None while it has told nothing."""
         self._kept_at = -KEEP_S
         self._task: asyncio.Task[None] | None = None
         self._complained = False
-
-    @property
-    def loop_late_s(self) -> float | None:
-        """The latest tick that control told of last; None while it has told nothing."""
-        return None if self.counts.loop is None else self.counts.loop.late_worst_s
 
     @property
     def path(self) -> Path:
@@ -82,6 +80,8 @@ class Metrics:
     def heard(self, message: ToAgent) -> None:
         match message:
             case LoopReport():
+                before = () if self.counts.loop is None else self.counts.loop.late
+                self.loop_late = late_share(before, message.late, BOUNDS_S)
                 self.counts.loop = message
             case DeviceReport(device, ok):
                 self.counts.devices[device] = ok

@@ -10,11 +10,11 @@ import pytest
 from agent.clock import Moment
 from agent.control.loop import OVERRUN_S
 from agent.update import order as do
-from agent.update.health import LOOP_BUDGET_S, Health, Network
+from agent.update.health import LOOP_BUDGET_S, Health, Network, late_share
 from agent.update.machine import Facts, Machine, Phase, Rules
 from agent.update.order import InstallResult, Order
 
-WELL = Health(True, 0.001, True, Network.ACCEPTED)
+WELL = Health(True, 0.01, True, Network.ACCEPTED)
 AWAY = replace(WELL, network=Network.UNREACHABLE)
 
 
@@ -23,19 +23,34 @@ AWAY = replace(WELL, network=Network.UNREACHABLE)
     [
         (WELL, 0, True, False),
         (replace(WELL, network=Network.NONE), 0, True, False),
-        (replace(WELL, loop_late_s=None), 0, True, False),
+        (replace(WELL, loop_late=None), 0, True, False),
         (replace(WELL, control=False), 1, True, False),
-        (replace(WELL, loop_late_s=0.051), 1, True, False),
+        (replace(WELL, loop_late=0.06), 1, True, False),
         (replace(WELL, books=False), 1, True, False),
         (replace(WELL, network=Network.NOT_ACCEPTED), 1, False, False),
         (AWAY, 1, False, True),
         (replace(AWAY, control=False), 2, False, False),
-        (replace(AWAY, loop_late_s=0.2), 2, False, False),
+        (replace(AWAY, loop_late=1.0), 2, False, False),
         (replace(AWAY, books=False), 2, False, False),
     ],
 )
 def test_what_counts(health: Health, missing: int, online: bool, offline_sane: bool) -> None:
     assert (len(health.missing), health.online, health.offline_sane) == (missing, online, offline_sane)
+
+
+@pytest.mark.parametrize(
+    ("before", "counts", "share"),
+    [
+        ((), (0, 0, 0, 0), None),
+        ((), (95, 3, 1, 1), 0.02),
+        ((100, 0, 0, 0), (100, 0, 10, 0), 1.0),
+        ((100, 0, 0, 50), (199, 0, 0, 51), 0.01),  # what came late before the last report is over
+        ((100, 9, 9, 9), (10, 0, 0, 0), 0.0),  # control began anew
+        ((1, 2, 3, 4), (1, 2, 3, 4), None),
+    ],
+)
+def test_the_share_of_late_ticks(before: tuple[int, ...], counts: tuple[int, ...], share: float | None) -> None:
+    assert late_share(before, counts, (0.01, 0.05, 0.1)) == share
 
 
 def test_the_budget_is_that_of_control() -> None:
