@@ -19,6 +19,7 @@ from agent import __version__, config
 from agent.bookkeeper import Bookkeeper
 from agent.clock import Clock
 from agent.hard_reset import restart_machine
+from agent.joints.charging import ChargingWork
 from agent.joints.device_model import DeviceWork
 from agent.joints.files import FileWork
 from agent.joints.local_api import LocalWork
@@ -137,6 +138,7 @@ class App:
         self._station = Station(
             configuration, self._settings, kept, self._clock.now(), local_list=self._journal.local_list
         )
+        self.charging = ChargingWork(self._station, self._clock, self.carry_out, lambda: self._tunnel.wake())
         self._link = ControlLink(configuration.link_path, self._from_control, self._control_lost)
         self._security = Security(configuration.paths.state_dir / "security", self._journal, self._clock)
         self._files = FileWork(configuration, self._journal, self._settings, self._clock, self._security, self)
@@ -434,9 +436,9 @@ class App:
     def busy(self) -> bool:
         return self._station.in_transaction
 
-    def health(self, loop_late: float | None) -> Health:
+    def health(self, loop_late_s: float | None) -> Health:
         network = _NETWORK[self._tunnel.report().state]
-        return Health(self._link.connected, loop_late, self._keeper.retry_at is None, network)
+        return Health(self._link.connected, loop_late_s, self._keeper.retry_at is None, network)
 
     def hold_back(self, on: bool) -> None:
         self.carry_out(self._station.hold_back(on, self._clock.now()))

@@ -11,12 +11,14 @@ from typing import Any, Protocol
 from agent import __version__
 from agent.config.schema import Config
 from agent.files.masking import is_secret
+from agent.joints.charging import ChargingWork
 from agent.joints.configuration import ConfigWork
 from agent.joints.control import ControlWork
 from agent.joints.service import Rooms, Service
 from agent.journal.journal import Journal
 from agent.link.messages import ToControl
 from agent.local.books import methods as books_methods
+from agent.local.charging import methods as charging_methods
 from agent.local.commissioning import StatementKey
 from agent.local.commissioning import methods as commissioning_methods
 from agent.local.login import Access
@@ -42,6 +44,8 @@ MOST_AUDITED = 1000
 class Agent(Protocol):
     """The agent process, as far as the local API needs it."""
 
+    @property
+    def charging(self) -> ChargingWork: ...
     def status(self) -> StatusDocument: ...
     def set_uplink(self, online: bool) -> None: ...
     def live(self, evse: int) -> LiveDocument: ...
@@ -90,6 +94,7 @@ class LocalWork:
                 **self.control.methods(),
                 **service.methods(),
                 **commissioning_methods(self._statement_key, self._facts),
+                **agent.charging.methods(),
             },
             topics={**_topics(evses, agent), **service.topics()},
             roles=roles,
@@ -166,6 +171,7 @@ def catalogue() -> tuple[dict[str, Method], dict[str, Polled | Published]]:
     service = Service(nothing, nothing, nothing, nothing, nothing)
     methods |= service.methods()
     methods |= commissioning_methods(nothing, nothing)
+    methods |= charging_methods(nothing)
     return {**server, **methods}, {**server_topics(nothing), **_topics((), nothing), **service.topics()}
 
 

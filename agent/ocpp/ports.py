@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from agent.journal.events import Event
+from agent.ocpp.charging_port import ChargingPort
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
@@ -88,6 +89,10 @@ class StationPort(Protocol):
 
     def clear_charging_profiles(self, which: Filter) -> bool:
         """False when none matched."""
+
+    @property
+    def charging(self) -> ChargingPort:
+        """Smart charging as OCPP 2 asks for it."""
 
     def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None) -> Composite | None:
         """What an EVSE, or (0) the station, may draw from now on; None for no such EVSE or time."""

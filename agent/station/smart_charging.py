@@ -6,11 +6,12 @@ import logging
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from enum import Enum
 from typing import Any
 
+from agent.clock import Moment
+from agent.station.charging.answers import PriorityAnswer, Pull
 from agent.station.charging.documents import from_document
-from agent.station.charging.external import ExternalLimit, number_of, profile_of
+from agent.station.charging.external import ExternalLimit, ExternalState, number_of, profile_of, state_of
 from agent.station.charging.offline import Absence
 from agent.station.charging.profile import Kind, Profile, Purpose, Source, Updates
 from agent.station.charging.refusal import Refusal, Why
@@ -30,13 +31,8 @@ _PRIORITY, _OFFLINE = "priority_charging", "offline_since"
 """Keys in the table "station"."""
 
 
-class PriorityAnswer(Enum):
-    """Values as OCPP 2.1 has them (K21)."""
-
-    ACCEPTED = "Accepted"
-    REJECTED = "Rejected"
-    """There is no such transaction."""
-    NO_PROFILE = "NoProfile"
+LONGEST_S = 366 * 86_400
+"""A limit of the site may lapse by itself so far ahead."""
 
 
 class SmartCharging:
@@ -84,8 +80,10 @@ class SmartCharging:
             return refusal
         if profile.purpose is not Purpose.TX:
             profile = replace(profile, transaction="")
-        if profile.kind is Kind.DYNAMIC and profile.updates is None:
-            profile = replace(profile, updates=Updates(self._site.moment.utc_s))  # 2.1 K28.FR.05
+        if profile.kind is Kind.DYNAMIC:
+            given = profile.updates or Updates(None)
+            at_utc_s = self._site.moment.utc_s if given.at_utc_s is None else given.at_utc_s  # 2.1 K28.FR.05
+            profile = replace(profile, updates=Updates(at_utc_s, given.every_s))
         return self._install(evse, profile, beside=True)
 
     def _place_problem(self, evse: int, profile: Profile) -> Refusal | None:
@@ -173,6 +171,17 @@ class SmartCharging:
         self._write_thriftily(number, limit)
         return None
 
+    def pulls(self) -> dict[int, Pull]:
+        """Return which dynamic profiles the network wants to be asked for updates of (K28.FR.10)."""
+        moment = self._site.moment
+        found: dict[int, Pull] = {}
+        for entry in self._store:
+            updates = entry.profile.updates
+            if updates is not None and updates.every_s is not None and updates.at_utc_s is not None:
+                at = moment.monotonic_s + updates.at_utc_s + updates.every_s - moment.utc_s
+                found[entry.profile.id] = Pull(at, updates.every_s)
+        return found
+
     # ---- priority charging (2.1 K21, K22) ---------------------------------------------------------------------------
 
     def use_priority(self, transaction: str, on: bool) -> PriorityAnswer:
@@ -209,8 +218,8 @@ class SmartCharging:
             return Refusal(Why.NOT_ENABLED, text)
         if limit.evse and limit.evse not in self._site.evses:
             return Refusal(Why.EVSE, f"there is no EVSE {limit.evse}")
-        if limit.lasts_s is not None and limit.lasts_s <= 0:
-            return Refusal(Why.PROFILE, f"it cannot last {limit.lasts_s} s")
+        if limit.lasts_s is not None and not 0 < limit.lasts_s <= LONGEST_S:
+            return Refusal(Why.PROFILE, f"it can last 1 to {LONGEST_S} s, not {limit.lasts_s}")
         profile = profile_of(limit, self._site.moment.utc_s)
         refusal = problem(profile) or self._store.objection(profile, limit.evse)
         if refusal is not None:
@@ -235,6 +244,11 @@ class SmartCharging:
     @property
     def _external_taken(self) -> bool:
         return self._site.settings.boolean("SmartChargingCtrlr.ExternalControlSignalsEnabled")
+
+    def in_force(self, moment: Moment) -> list[ExternalState]:
+        """Return what each external limit says now, by EVSE and source."""
+        entries = self.matching(Criterion(sources=frozenset(Source) - {Source.CSO}))
+        return [state_of(entry.profile, entry.evse, moment.utc_s, moment.monotonic_s) for entry in entries]
 
     def _external(self) -> list[Profile]:
         return [entry.profile for entry in self._store if entry.profile.source is not Source.CSO]

@@ -8,8 +8,8 @@ like any other.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from agent.clock import Moment
 from agent.config.schema import Config
@@ -71,6 +71,8 @@ from agent.station.tokens import Token, TokenInfo
 from agent.station.transactions import Transactions
 
 log = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
 
 SHORTEST_WAIT_S = 0.01
 
@@ -348,6 +350,16 @@ class Station:
         """What an EVSE, or (0) the whole station, may draw from now on. None for no such EVSE or time."""
         self._site.moment = moment
         return self._charging.limits.composite(evse, duration_s, unit, self._permits.local_limit_a())
+
+    @property
+    def charging(self) -> SmartCharging:
+        """To be read only."""
+        return self._charging
+
+    def with_charging(self, deed: Callable[[SmartCharging], _Answer], moment: Moment) -> tuple[_Answer, list[Effect]]:
+        """Ask or tell smart charging something."""
+        self._site.moment = moment
+        return deed(self._charging), self._settle()
 
     def set_user_price(self, token: Token, text: PriceText, moment: Moment) -> tuple[bool, list[Effect]]:
         """What this driver will pay, in words."""

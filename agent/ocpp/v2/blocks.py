@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from agent.ocpp.v2.block import Block, Talk
+from agent.ocpp.v2.smart_charging import SmartCharging2
 
 
-def blocks(_talk: Talk) -> list[Block]:
+def blocks(talk: Talk) -> list[Block]:
     """Make them. A block may see the others' triggers in ``talk.triggers``, not the others."""
-    return []
+    return [SmartCharging2(talk)]

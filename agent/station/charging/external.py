@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.station.charging.calendar import spans
 from agent.station.charging.profile import (
     LARGEST_OWN_ID,
     Kind,
@@ -55,3 +56,41 @@ def profile_of(limit: ExternalLimit, utc_s: float) -> Profile:
         source=limit.source,
         updates=Updates(utc_s) if single else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalState:
+    """An external limit as it stands."""
+
+    evse: int
+    profile: Profile
+    limit: float | None
+    """Of now, in the unit of the profile's schedule; None: its schedule sets none now."""
+    changes_at: float | None
+    """When its schedule changes that (monotonic); None: never by itself."""
+
+    @property
+    def source(self) -> Source:
+        return self.profile.source
+
+    @property
+    def generation(self) -> bool:
+        return self.profile.purpose is Purpose.LOCAL_GENERATION
+
+
+LOOK_S = 7 * 86_400
+"""Changes of an external schedule are not looked for further ahead."""
+
+
+def state_of(profile: Profile, evse: int, utc_s: float, now: float) -> ExternalState:
+    """``utc_s`` and ``now`` (monotonic) are the same moment."""
+    begin_s = int(utc_s)
+    found = spans(profile, begin_s, begin_s + LOOK_S, None)
+    limit: float | None = None
+    change_s: int | None = None
+    if found and found[0][0] <= begin_s:
+        limit, change_s = found[0][2].limit, found[0][1]
+    elif found:
+        change_s = found[0][0]
+    ahead = change_s is not None and change_s < begin_s + LOOK_S
+    return ExternalState(evse, profile, limit, now + change_s - utc_s if ahead and change_s is not None else None)

@@ -95,7 +95,8 @@ class Offline:
 class Updates:
     """When the limit of a dynamic profile was set, and how often the network is to be asked for a new one (2.1 K28)."""
 
-    at_utc_s: float
+    at_utc_s: float | None
+    """None: when the profile comes."""
     every_s: int | None = None
 
 
