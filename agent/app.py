@@ -436,9 +436,9 @@ class App:
     def busy(self) -> bool:
         return self._station.in_transaction
 
-    def health(self, loop_late_s: float | None) -> Health:
+    def health(self, loop_late: float | None) -> Health:
         network = _NETWORK[self._tunnel.report().state]
-        return Health(self._link.connected, loop_late_s, self._keeper.retry_at is None, network)
+        return Health(self._link.connected, loop_late, self._keeper.retry_at is None, network)
 
     def hold_back(self, on: bool) -> None:
         self.carry_out(self._station.hold_back(on, self._clock.now()))
