@@ -16,12 +16,11 @@ from typing import Any
 
 import pytest
 
+import agent.app
 import tests.tc16.hardware
-from agent.app import KEPT_TABLES, App
-from agent.bookkeeper import Bookkeeper
+from agent.app import App
 from agent.clock import Clock
 from agent.config.schema import Config
-from agent.joints.files import FileWork
 from agent.journal.journal import Journal
 from agent.link.messages import (
     PROTOCOL,
@@ -36,12 +35,10 @@ from agent.link.messages import (
 )
 from agent.ocpp.networks import Networks
 from agent.ocpp.ports import UplinkReport, UplinkState
-from agent.ocpp.session import SecuritySurroundings, Surroundings, new_session
+from agent.ocpp.session import FileSurroundings, SecuritySurroundings, Surroundings, new_session
 from agent.security.security import Security
-from agent.station.books import Books
 from agent.station.effects import Effect, Restart
 from agent.station.settings import Settings
-from agent.station.station import Station
 from agent.station.tokens import Token
 from tests.tc16.hardware import CLOSE_S, Hardware, Outlet
 
@@ -139,23 +136,35 @@ class VirtualLink:
 class VirtualTunnel:
     """In the place of the tunnel: the real session; frames are carried by whoever calls ``take``."""
 
-    def __init__(self, agent: VirtualAgent) -> None:
+    def __init__(
+        self,
+        agent: VirtualAgent,
+        subprotocol: str,
+        config: Config,
+        journal: Journal,
+        settings: Settings,
+        clock: Clock,
+        security: Security,
+        files: FileSurroundings,
+        device: Any,
+    ) -> None:
         self._agent = agent
         self.tasks: set[asyncio.Task[None]] = set()
-        self.networks = Networks(agent.config, agent.security.folder / "networks.json")
+        self.networks = Networks(config, security.folder / "networks.json")
         self.session = new_session(
-            "ocpp1.6",
+            subprotocol,
             Surroundings(
-                agent.config,
-                agent.journal,
-                agent.settings,
+                config,
+                journal,
+                settings,
                 agent,
                 agent.world.monotonic,
                 self._spawn,
                 lambda: None,
                 lambda: None,
-                SecuritySurroundings(agent.security, self.networks, agent.clock, lambda: None),
-                agent.files.surroundings,
+                SecuritySurroundings(security, self.networks, clock, lambda: None),
+                files,
+                device,
             ),
         )
 
@@ -191,40 +200,35 @@ class VirtualAgent(App):
         hardware: VirtualHardware,
         hear: Callable[[str], list[str]],
         boot: str = "boot-1",
+        subprotocol: str = "ocpp1.6",
     ) -> None:
-        self.config = self._config = config
         self.world = world
         self.hardware = hardware
         self._hear = hear
-        self.clock = self._clock = Clock(world.monotonic, lambda: world.utc_s, boot)
-        self.journal = self._journal = Journal.open(config.journal_path, boot)
-        self._keeper = Bookkeeper(self._journal, config.journal.on_failure, world.monotonic)
-        self._clock.adopt(self._journal.boot_offset(boot))
-        self._clock_unwritten = False
-        self.settings = self._settings = Settings()
-        kept = {table: self._journal.kept(table) for table in KEPT_TABLES}
-        self._load_settings(kept["setting"])
-        self.station = self._station = Station(
-            config, self._settings, kept, self._clock.now(), local_list=self._journal.local_list
-        )
         self.link = VirtualLink(hardware)
-        self._link: Any = self.link
-        self.security = self._security = Security(config.paths.state_dir / "security", self._journal, self._clock)
-        self.files = self._files = FileWork(config, self._journal, self._settings, self._clock, self._security, self)
-        # No technician is there: nothing that control says is an answer to one.
-        self._local: Any = SimpleNamespace(control=SimpleNamespace(heard=lambda message: False))
-        self.tunnel = VirtualTunnel(self)
-        self._tunnel: Any = self.tunnel
-        self.session = self.tunnel.session
-        self._unlocks = {}
-        self._next_unlock = 1
-        self._control_instance = ""
-        self._books = Books()
-        self._retry = self._timer = self._exit = None
         self.restarts = 0
         """Resets that would have ended the process."""
         self._connection = 0
         self.link_up = False
+
+        def tunnel(*arguments: Any) -> VirtualTunnel:
+            config, journal, settings, _station, clock, security, files, *more = arguments
+            return VirtualTunnel(
+                self, subprotocol, config, journal, settings, clock, security, files, more[0] if more else None
+            )
+
+        # No technician is there: nothing that control says is an answer to one.
+        local = SimpleNamespace(control=SimpleNamespace(heard=lambda _message: False))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(agent.app, "Clock", lambda: Clock(world.monotonic, lambda: world.utc_s, boot))
+            patch.setattr(agent.app, "ControlLink", lambda *_: self.link)
+            patch.setattr(agent.app, "Tunnel", tunnel)
+            patch.setattr(agent.app, "LocalWork", lambda *_: local)
+            super().__init__(config)
+        self.config, self.clock, self.journal, self.settings = config, self._clock, self._journal, self._settings
+        self.station, self.security, self.files = self._station, self._security, self._files
+        self.tunnel: VirtualTunnel = self._tunnel  # type: ignore[assignment]
+        self.session = self.tunnel.session
         hardware.deliver = self._from_control
         self.carry_out(self._station.recovered(self._clock.now()))
         hardware.welcome()
@@ -309,7 +313,8 @@ class VirtualAgent(App):
         """Leave, as at SIGTERM."""
         self.down()
         self.hardware.deliver = None
-        self._keeper.write([], last=True)
+        self._device.close()
+        self._keeper.write(self._device.flush(), last=True)
         self._journal.close()
 
 
