@@ -142,7 +142,16 @@ class App:
         self._link = ControlLink(configuration.link_path, self._from_control, self._control_lost)
         self._security = Security(configuration.paths.state_dir / "security", self._journal, self._clock)
         self._files = FileWork(configuration, self._journal, self._settings, self._clock, self._security, self)
-        self._device = DeviceWork(configuration, self._settings, self._station.facts, self._clock, kept, self)
+        self._device = DeviceWork(
+            configuration,
+            self._settings,
+            self._station.facts,
+            self._clock,
+            self._security,
+            lambda: self._tunnel.networks,
+            kept,
+            self,
+        )
         self._tunnel = Tunnel(
             configuration,
             self._journal,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent.clock import Moment
 from agent.device_model import controllers, from_settings, hardware
 from agent.device_model.declaration import Declaration, Look, build
 from agent.device_model.events import KeepDocument
@@ -21,6 +22,7 @@ from agent.station.settings import Settings
 class Device:
     model: DeviceModel
     monitoring: Monitoring
+    moment: Callable[[], Moment]
     commit: Callable[[], None]
     """Write what was changed since: before the network is told that it was."""
 
@@ -34,18 +36,21 @@ def assemble(
     look: Look,
     settings: Settings,
     set_setting: SetSetting,
+    others: Iterable[Entry],
     kept: Mapping[str, Mapping[str, Any]],
     keep: KeepDocument,
     commit: Callable[[], None],
 ) -> Device:
-    """``kept``, ``keep`` and ``commit``: documents of the tables ``agent.device_model.monitoring.TABLES``."""
+    """``others``: variables that other rooms give. They must be there before kept monitors look for them.
+    ``kept``, ``keep`` and ``commit``: documents of the tables ``agent.device_model.monitoring.TABLES``."""
     model = DeviceModel(build(declarations(), look))
     model.add(from_settings.entries(settings, set_setting, fixed_settings(look)))
+    model.add(others)
     monitoring = Monitoring(
         model, settings, look.facts.transaction, look.facts.config.control.temperature.derate_c, kept, keep
     )
     model.add(_of_monitoring(monitoring))
-    return Device(model, monitoring, commit)
+    return Device(model, monitoring, look.moment, commit)
 
 
 def fixed_settings(look: Look) -> Mapping[str, str]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.clock import Clock
 from agent.config.schema import Config
+from agent.ocpp.networks import Networks
+from agent.security.security import Security
 from agent.station.commands import SettingAnswer
 from agent.station.effects import Effect, Keep
 from agent.station.facts import Facts
@@ -44,6 +46,8 @@ class DeviceWork:
         settings: Settings,
         facts: Facts,
         clock: Clock,
+        security: Security,
+        networks: Callable[[], Networks],
         kept: Mapping[str, Mapping[str, Any]],
         agent: Agent,
     ) -> None:
@@ -51,6 +55,8 @@ class DeviceWork:
         self._settings = settings
         self._facts = facts
         self._clock = clock
+        self._security = security
+        self._networks = networks
         self._kept = kept
         self._agent = agent
         self._device: Device | None = None
@@ -72,9 +78,13 @@ class DeviceWork:
         if self._device is None:
             from agent.device_model.declaration import Look
             from agent.device_model.device import assemble
+            from agent.joints.device_variables import of_security
 
             look = Look(self._facts, self._clock.now)
-            self._device = assemble(look, self._settings, self._agent.set_setting, self._kept, self._keep, self._commit)
+            others = of_security(self._security, self._networks())
+            self._device = assemble(
+                look, self._settings, self._agent.set_setting, others, self._kept, self._keep, self._commit
+            )
             self._kept = {}
             self._device.model.on_written(lambda _entry: self.stirred())
         return self._device

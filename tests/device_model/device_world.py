@@ -10,10 +10,10 @@ from typing import Any
 from agent.clock import Moment
 from agent.config.schema import Config, ConnectorType, Evse, Installation, Ocpp, Paths, Station
 from agent.device_model.declaration import Look
-from agent.device_model.device import Device, assemble
+from agent.device_model.device import Device, assemble, live
 from agent.device_model.events import MonitorEvent
 from agent.device_model.monitors import Monitor, MonitorType, SetResult
-from agent.device_model.variables import Component, Entry, Variable
+from agent.device_model.variables import ACCEPTED, Component, DataType, Entry, Variable
 from agent.link.messages import FaultCode, FaultReport, MeterSample, Observation
 from agent.station.commands import SettingAnswer
 from agent.station.effects import Keep
@@ -51,7 +51,9 @@ class World:
         self.station = TheStation(self.config, self.settings, self.kept, self.moment())
         self.commits = 0
         look = Look(self.station.facts, self.moment)
-        self.device: Device = assemble(look, self.settings, self.set_setting, self.kept, self.keep, self._commit)
+        self.device: Device = assemble(
+            look, self.settings, self.set_setting, self.others(), self.kept, self.keep, self._commit
+        )
         self._seen = self.device.monitoring.line.last_id
 
     def moment(self) -> Moment:
@@ -73,6 +75,10 @@ class World:
             if isinstance(effect, Keep):
                 self.keep(effect.table, effect.key, effect.value)
         return answer
+
+    def others(self) -> list[Entry]:
+        """Variables that other rooms give: here one that may only be written."""
+        return [live("SecurityCtrlr.BasicAuthPassword", DataType.STRING, None, lambda _text: ACCEPTED)]
 
     # ---- what happens ----
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from agent.ocpp.v2.block import Block, Talk
+from agent.ocpp.v2.device_blocks import device_blocks
 from agent.ocpp.v2.smart_charging import SmartCharging2
 
 
 def blocks(talk: Talk) -> list[Block]:
     """Make them. A block may see the others' triggers in ``talk.triggers``, not the others."""
-    return [SmartCharging2(talk)]
+    return [*device_blocks(talk), SmartCharging2(talk)]
