@@ -94,20 +94,28 @@ async def migration(frozen: Frozen, count: int, points: int, seed: int) -> Resul
     return total
 
 
+NO_SYNC = (
+    f"sed -i 's/synchronous = FULL/synchronous = OFF/' {DATABASE} && grep -q 'synchronous = OFF' {DATABASE}"
+    f" && rm -f {DATABASE.parent}/__pycache__/database.* && sync && systemctl restart evse-agent"
+)
+NO_BARRIERS = "mount -o remount,barrier=0 /data"
 CONTROLS = {
-    "no-sync": f"sed -i 's/synchronous = FULL/synchronous = OFF/' {DATABASE} && grep -q 'synchronous = OFF' {DATABASE}"
-    f" && rm -f {DATABASE.parent}/__pycache__/database.* && sync && systemctl restart evse-agent",
-    "no-barriers": "mount -o remount,barrier=0 /data",
+    "no-sync": ("online", NO_SYNC),
+    "no-barriers": ("online", NO_BARRIERS),
+    "no-barriers-file": ("file", NO_BARRIERS),
 }
-"""Each takes one protection away, in the guest: SQLite does not wait for the disk; the file system never flushes it."""
+"""Name: what goes on, and what takes one protection away in the guest. SQLite does not wait for the disk; the file
+system never flushes it, under the journal and under the configuration file."""
 
 
 async def control(frozen: Frozen, name: str, points: int, seed: int) -> Result:
     """One life with a protection taken away. Must lose."""
+    scenario, unsafe = CONTROLS[name]
     async with GuestPlace(_place(name), image.build(), data=frozen.disk) as site:
-        lives = Chain(site, random.Random(seed), say, CONTROLS[name])
-        await lives.live_frozen("online", frozen.memory)
-        result = await lives.judge(points)
+        lives = Chain(site, random.Random(seed), say, unsafe)
+        await lives.live_frozen(scenario, frozen.memory)
+        heard, hardware = records(site.csms.frames), await site.hardware()
+        result = await lives.judge(points, Seen(heard, hardware, lives.deeds.orders, site.configuration))
     note(name, result)
     return result
 

@@ -38,6 +38,7 @@ SUBSET = (
 )
 """Byte order, word size, struct layout, time: what could differ on another processor, and short."""
 LONGEST_S = 1500
+SHOWN = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,23 @@ def pure_packages() -> Path:
     return target
 
 
-def examine(processor: Processor, subset: tuple[str, ...]) -> str:
-    """Run the subset. Return pytest's last line. Raises MissingError with its last lines when a test fails."""
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What pytest said on a processor. ``status`` is its exit status, 0 when every test passed."""
+
+    processor: str
+    status: int
+    lines: tuple[str, ...]
+
+    def told(self) -> str:
+        """One line for tests that passed; what pytest said at its end for others."""
+        if self.status == 0:
+            return f"{self.processor}: {self.lines[-1] if self.lines else 'nothing was said'}"
+        return f"{self.processor}: FAILED, pytest ended with {self.status}:\n" + "\n".join(self.lines[-SHOWN:])
+
+
+def examine(processor: Processor, subset: tuple[str, ...]) -> Examined:
+    """Run the subset on a processor. Raises MissingError for what this machine lacks to do so."""
     if shutil.which(processor.emulator) is None:
         raise MissingError(f"{processor.emulator} is not on this machine; sudo apt-get install qemu-user-static")
     root = root_of(processor)
@@ -121,10 +137,7 @@ def examine(processor: Processor, subset: tuple[str, ...]) -> str:
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONGEST_S, stdin=subprocess.DEVNULL
     )
-    lines = (done.stdout + done.stderr).strip().splitlines()
-    if done.returncode != 0:
-        raise MissingError(f"{processor.debian}: pytest ended with {done.returncode}:\n" + "\n".join(lines[-15:]))
-    return f"{processor.debian}: {lines[-1] if lines else 'nothing was said'}"
+    return Examined(processor.debian, done.returncode, tuple((done.stdout + done.stderr).strip().splitlines()))
 
 
 _INSIDE = """
@@ -136,8 +149,11 @@ sys.exit(pytest.main(sys.argv[1:]))
 
 
 def main() -> int:
-    """All processors."""
+    """All processors. Return 1 when a test failed on any."""
+    failed = False
     for processor in PROCESSORS:
-        sys.stdout.write(examine(processor, SUBSET) + "\n")
+        examined = examine(processor, SUBSET)
+        failed |= examined.status != 0
+        sys.stdout.write(examined.told() + "\n")
         sys.stdout.flush()
-    return 0
+    return int(failed)

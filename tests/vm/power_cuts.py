@@ -324,15 +324,14 @@ class Chain:
 
     # ---- judging ----
 
-    async def judge(self, points: int, seen: Seen | None = None) -> Result:
+    async def judge(self, points: int, seen: Seen) -> Result:
         """Judge ``points`` moments of each life, spread over its flushes, and the moment of the cut in all forms."""
-        found = seen or Seen(records(self.place.csms.frames), await self.place.hardware(), self.deeds.orders)
         self.result.wrong += self.deeds.wrong
         self.result.changes.update(
             order.kind for order in self.deeds.orders.noted if order.sent_s < order.done_s < math.inf
         )
         for life in self.lives:
-            await asyncio.to_thread(self._judge_life, life, points, found)
+            await asyncio.to_thread(self._judge_life, life, points, seen)
         return self.result
 
     def _judge_life(self, life: Life, points: int, seen: Seen) -> None:

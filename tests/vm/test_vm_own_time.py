@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.vm.image import Image
+from tests.vm.installed import Installed
+from tests.vm.machine import Machine, Setup
 from tests.vm.own_time import OwnTime, waited_s
 
 ONE, OTHER = Path("/proc/1"), Path("/proc/2")
@@ -58,3 +63,28 @@ def test_the_thread_that_waited_longest_counts(tmp_path: Path) -> None:
         (tmp_path / "task" / name / "schedstat").write_text(text)
     assert waited_s(tmp_path) == 3.5
     assert waited_s(tmp_path / "gone") == 0.0
+
+
+def _machine(tmp_path: Path, now_s: list[float]) -> Machine:
+    nothing = tmp_path / "nothing"
+    machine = Machine(Setup(Image(nothing, nothing, nothing, "", Installed(nothing)), nothing), tmp_path)
+    machine.own_time = OwnTime(lambda: None, lambda: now_s[0])
+    return machine
+
+
+def test_patience_lasts_while_the_machine_does_not_get_on(tmp_path: Path) -> None:
+    now_s = [100.0]
+    machine = _machine(tmp_path, now_s)
+
+    async def standing() -> None:
+        async with machine.patience(0.01):
+            await asyncio.sleep(0.2)
+
+    async def going_on() -> None:
+        async with machine.patience(0.01):
+            now_s[0] += 1.0
+            await asyncio.Event().wait()
+
+    asyncio.run(standing())
+    with pytest.raises(TimeoutError):
+        asyncio.run(going_on())
