@@ -23,8 +23,9 @@ from agent.slots.install import EXIT_BAD_FILE, Installer
 
 COMMANDS = ("install", "confirm", "roll-back", "restart")
 POLL_S = 0.2
-AGAIN_S = 30.0
-"""A request without an answer is put again: one that comes while the service is about to end starts nothing."""
+AGAIN_S, LONGEST_AGAIN_S = 2.0, 30.0
+"""A request without an answer is put again after so long, then after twice as long, and so on: one that comes while the
+service is about to end starts nothing."""
 MAX_REQUEST = 16 * 1024
 
 UNITS = ("evse-control.service", "evse-agent.service")
@@ -45,10 +46,11 @@ def ask(
     number = uuid.uuid4().hex
     requests.mkdir(mode=0o750, parents=True, exist_ok=True)
     request = {"id": number, "command": command, "file": "" if file is None else str(file.absolute())}
-    waited_s, put_s = 0.0, -AGAIN_S
+    waited_s = put_at_s = 0.0
+    again_s = AGAIN_S
     while waited_s < longest_s:
-        if waited_s >= put_s + AGAIN_S:
-            put_s = waited_s
+        if waited_s >= put_at_s:
+            put_at_s, again_s = waited_s + again_s, min(2.0 * again_s, LONGEST_AGAIN_S)
             write_whole(requests / "request.json", json.dumps(request))
         try:
             answer = json.loads((answers / "answer.json").read_text("utf-8"))
