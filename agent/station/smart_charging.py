@@ -21,7 +21,7 @@ from agent.station.charging.thrift import Thrift
 from agent.station.charging_limits import ChargingLimits
 from agent.station.evse import Evse
 from agent.station.phase_rotation import order_of
-from agent.station.session import Session
+from agent.station.session import Phase, Session
 from agent.station.site import Site, earliest
 
 log = logging.getLogger(__name__)
@@ -95,8 +95,7 @@ class SmartCharging:
             return Refusal(Why.PROFILE, "a TxProfile is for one EVSE")  # K01.FR.16
         if not profile.transaction:
             return Refusal(Why.PROFILE, "a TxProfile names its transaction")  # K01.FR.03
-        running = self._site.evses[evse].running
-        if running is None or profile.transaction != running.transaction:
+        if profile.transaction != _transaction(self._site.evses[evse]):
             # K01.FR.09, FR.33
             return Refusal(Why.TRANSACTION, f"no such transaction runs at EVSE {evse}")
         return None
@@ -186,8 +185,8 @@ class SmartCharging:
 
     def use_priority(self, transaction: str, on: bool) -> PriorityAnswer:
         """Let a transaction charge by the profile for priority charging, or by its usual ones again."""
-        running = (evse for evse in self._site.evses.values() if evse.running is not None)
-        evse = next((e for e in running if e.running is not None and e.running.transaction == transaction), None)
+        evses = self._site.evses.values()
+        evse = next((each for each in evses if transaction and _transaction(each) == transaction), None)
         if evse is None:
             return PriorityAnswer.REJECTED
         if on and not self._store.priorities_of(evse.id):
@@ -350,6 +349,14 @@ class SmartCharging:
         for number in ids:
             self._thrift.forget(number)
             self._site.keep(TABLE, str(number), None)
+
+
+def _transaction(evse: Evse) -> str:
+    """Identity of the transaction that is open at an EVSE and not about to end; empty for none."""
+    session = evse.session
+    if session is None or not evse.in_transaction or session.phase is Phase.STOPPING:
+        return ""
+    return session.transaction
 
 
 def _seconds(value: Any) -> float | None:
