@@ -266,7 +266,7 @@ def test_a_request_without_an_answer_is_put_again(tmp_path: Path) -> None:
         request.unlink(missing_ok=True)
 
     assert ask(tmp_path, tmp_path, "confirm", None, 100.0, sleep)[0] == 1
-    assert seen == 6, "at 0, 2, 6, 14, 30 and 60 s"
+    assert seen == 7, "at 0, 2, 6, 14, 30, 60 and 90 s"
 
 
 def test_a_restart_lets_a_unit_that_gave_up_start_again(maker: Maker, slots: Slots, tmp_path: Path) -> None:
