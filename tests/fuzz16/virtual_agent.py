@@ -10,6 +10,7 @@ import asyncio
 import heapq
 import json
 from collections.abc import Callable, Coroutine
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +36,7 @@ from agent.link.messages import (
 )
 from agent.ocpp.networks import Networks
 from agent.ocpp.ports import UplinkReport, UplinkState
-from agent.ocpp.session import FileSurroundings, SecuritySurroundings, Surroundings, new_session
+from agent.ocpp.session import FileSurroundings, SecuritySurroundings, Session, Surroundings, new_session
 from agent.security.security import Security
 from agent.station.effects import Effect, Restart
 from agent.station.settings import Settings
@@ -151,22 +152,25 @@ class VirtualTunnel:
         self._agent = agent
         self.tasks: set[asyncio.Task[None]] = set()
         self.networks = Networks(config, security.folder / "networks.json")
-        self.session = new_session(
-            subprotocol,
-            Surroundings(
-                config,
-                journal,
-                settings,
-                agent,
-                agent.world.monotonic,
-                self._spawn,
-                lambda: None,
-                lambda: None,
-                SecuritySurroundings(security, self.networks, clock, lambda: None),
-                files,
-                device,
-            ),
+        surroundings = Surroundings(
+            config,
+            journal,
+            settings,
+            agent,
+            agent.world.monotonic,
+            self._spawn,
+            lambda: None,
+            lambda: None,
+            SecuritySurroundings(security, self.networks, clock, lambda: None),
+            files,
+            device,
         )
+        self._make = lambda: new_session(subprotocol, surroundings)
+
+    @cached_property
+    def session(self) -> Session:
+        """Made when it is first wanted, as the tunnel's: the application is whole by then."""
+        return self._make()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
