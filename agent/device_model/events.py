@@ -55,9 +55,12 @@ class MonitorEvent:
 class EventLine:
     """``durable``: up to which severity an event outlives the process."""
 
-    def __init__(self, kept: Mapping[str, Any], keep: KeepDocument, durable: Callable[[], int]) -> None:
+    def __init__(
+        self, kept: Mapping[str, Any], keep: KeepDocument, durable: Callable[[], int], most: int = MOST
+    ) -> None:
         self._keep = keep
         self._durable = durable
+        self._most = most
         self._waiting: dict[int, MonitorEvent] = {}
         self._kept: set[int] = set()
         for key in sorted(filter(str.isdigit, kept), key=int):
@@ -81,9 +84,9 @@ class EventLine:
             if event.severity <= self._durable():
                 self._kept.add(event.id)
                 self._keep(TABLE, str(event.id), _written(event))
-        while len(self._waiting) > MOST:
+        while len(self._waiting) > self._most:
             gone = min(self._waiting.values(), key=lambda each: (_GIVES_WAY[each.trigger], -each.severity, each.id))
-            log.warning("%d events wait for the network; one of monitor %d is dropped", MOST, gone.monitor)
+            log.warning("%d events wait for the network; one of monitor %d is dropped", self._most, gone.monitor)
             self._forget(gone.id)
 
     def first(self, most: int) -> Sequence[MonitorEvent]:

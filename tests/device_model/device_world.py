@@ -14,7 +14,7 @@ from agent.device_model.device import Device, assemble, live
 from agent.device_model.events import MonitorEvent
 from agent.device_model.monitors import Monitor, MonitorType, SetResult
 from agent.device_model.variables import ACCEPTED, Component, DataType, Entry, Variable
-from agent.link.messages import FaultCode, FaultReport, MeterSample, Observation
+from agent.link.messages import PROTOCOL, EvseInfo, FaultCode, FaultReport, MeterSample, Observation, Welcome
 from agent.station.commands import SettingAnswer
 from agent.station.effects import Keep
 from agent.station.settings import Settings
@@ -54,6 +54,8 @@ class World:
         self.device: Device = assemble(
             look, self.settings, self.set_setting, self.others(), self.kept, self.keep, self._commit
         )
+        infos = tuple(EvseInfo(n, 32.0, 3, self.socket, True) for n in range(1, self.evses + 1))
+        self.station.handle(Welcome(PROTOCOL, "control-1", "test", infos), self.moment())
         self._seen = self.device.monitoring.line.last_id
 
     def moment(self) -> Moment:
