@@ -24,6 +24,7 @@ from agent.joints.device_model import DeviceWork
 from agent.joints.files import FileWork
 from agent.joints.local_api import LocalWork
 from agent.joints.service import Rooms
+from agent.joints.transactions import TransactionWork
 from agent.journal.journal import Journal, JournalError
 from agent.link.client import ControlLink
 from agent.link.messages import ToAgent, ToControl, Welcome
@@ -81,19 +82,8 @@ _Answer = TypeVar("_Answer")
 EXIT_RESTART = 75
 """Exit status that asks the service manager for a fresh start (EX_TEMPFAIL)."""
 
-KEPT_TABLES = (
-    "session",
-    "availability",
-    "setting",
-    "token",
-    "station",
-    "charging_profile",
-    "reservation",
-    "price",
-    "fault",
-    "monitor",
-    "monitor_event",
-)
+_DOCUMENTS = "session availability setting token station charging_profile reservation price fault monitor monitor_event"
+KEPT_TABLES = tuple(_DOCUMENTS.split())
 
 UNLOCK_TIMEOUT_S = 15.0
 
@@ -138,6 +128,7 @@ class App:
         self._station = Station(
             configuration, self._settings, kept, self._clock.now(), local_list=self._journal.local_list
         )
+        self.transactions = TransactionWork(self._station, self._clock, self.carry_out)
         self.charging = ChargingWork(self._station, self._clock, self.carry_out, lambda: self._tunnel.wake())
         self._link = ControlLink(configuration.link_path, self._from_control, self._control_lost)
         self._security = Security(configuration.paths.state_dir / "security", self._journal, self._clock)

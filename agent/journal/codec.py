@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import types
@@ -13,6 +14,7 @@ from typing import Any
 
 from agent.journal.events import (
     Event,
+    Limits,
     MeterSampled,
     MeterSigned,
     SampledValue,
@@ -71,7 +73,7 @@ def _no_constant(word: str) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, SampledValue | SignedValue):
+    if isinstance(value, SampledValue | SignedValue | Limits):
         return {
             name: _plain(item)
             for name, default, _ in _plan(type(value))
@@ -104,13 +106,15 @@ def _reader(hint: Any) -> Reader:
         return lambda value, where: tuple(
             _dataclass(item, entry, f"{where}[{index}]") for index, entry in enumerate(_list(value, where))
         )
+    if dataclasses.is_dataclass(hint):
+        return lambda value, where: _dataclass(hint, value, where)
     if isinstance(hint, types.UnionType):
         inner = _reader(next(arg for arg in typing.get_args(hint) if arg is not type(None)))
         return lambda value, where: None if value is None else inner(value, where)
     return lambda value, where: _scalar(hint, value, where)
 
 
-def _dataclass(cls: type[Any], document: Any, where: str) -> Any:
+def _dataclass(cls: Any, document: Any, where: str) -> Any:
     if not isinstance(document, dict):
         raise CodecError(f"{where}: expected an object, got {type(document).__name__}")
     given = dict(document)

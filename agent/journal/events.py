@@ -30,6 +30,8 @@ class StartTrigger(Enum):
     AUTHORIZED = "Authorized"
     REMOTE_START = "RemoteStart"
     FREE_VEND = "FreeVend"
+    CHARGING_STATE_CHANGED = "ChargingStateChanged"
+    """Energy flows (OCPP 2.x, TxStartPoint EnergyTransfer)."""
 
 
 class StopReason(Enum):
@@ -49,8 +51,41 @@ class StopReason(Enum):
     REMOTE = "Remote"
     SCHEDULED_RESET = "ScheduledReset"
     """A reset that ended its transactions first (OCPP 1.6: SoftReset)."""
+    COST_LIMIT_REACHED = "CostLimitReached"
+    """OCPP 2.1 (E16). It says LocalOutOfCredit here."""
+    STOPPED_BY_EV = "StoppedByEV"
     TIME_LIMIT_REACHED = "TimeLimitReached"
     TIMEOUT = "Timeout"
+    UNLOCK_COMMAND = "UnlockCommand"
+
+
+class Trigger(Enum):
+    """What an event of a transaction was recorded for. Values as in OCPP 2.1 (triggerReason), those that we have."""
+
+    ABNORMAL_CONDITION = "AbnormalCondition"
+    AUTHORIZED = "Authorized"
+    CABLE_PLUGGED_IN = "CablePluggedIn"
+    CHARGING_RATE_CHANGED = "ChargingRateChanged"
+    CHARGING_STATE_CHANGED = "ChargingStateChanged"
+    COST_LIMIT_REACHED = "CostLimitReached"
+    DEAUTHORIZED = "Deauthorized"
+    ENERGY_LIMIT_REACHED = "EnergyLimitReached"
+    EV_COMMUNICATION_LOST = "EVCommunicationLost"
+    EV_CONNECT_TIMEOUT = "EVConnectTimeout"
+    LIMIT_SET = "LimitSet"
+    METER_VALUE_CLOCK = "MeterValueClock"
+    METER_VALUE_PERIODIC = "MeterValuePeriodic"
+    OPERATION_MODE_CHANGED = "OperationModeChanged"
+    REMOTE_START = "RemoteStart"
+    REMOTE_STOP = "RemoteStop"
+    RESET_COMMAND = "ResetCommand"
+    RUNNING_COST = "RunningCost"
+    STOP_AUTHORIZED = "StopAuthorized"
+    TARIFF_CHANGED = "TariffChanged"
+    TARIFF_NOT_ACCEPTED = "TariffNotAccepted"
+    TIME_LIMIT_REACHED = "TimeLimitReached"
+    TRIGGER = "Trigger"
+    TX_RESUMED = "TxResumed"
     UNLOCK_COMMAND = "UnlockCommand"
 
 
@@ -102,14 +137,33 @@ class SignedValue:
     """DER (SubjectPublicKeyInfo), hexadecimal; empty where the network wants it without."""
     ago_s: float = 0.0
     """How long before its event's stamp it was asked for."""
+    wh: float | None = None
+    """The register it speaks of, where that is known besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far a transaction may go (OCPP 2.1 E16). None: no bound of this kind."""
+
+    cost: float | None = None
+    """In the network's currency."""
+    energy_wh: float | None = None
+    time_s: int | None = None
+    """From its start."""
+    soc_pct: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionStarted:
+    """OCPP 1.6 knows a transaction from the moment on at which its driver and its EVSE are known: one that began
+    before is told to it by the ``TransactionUpdated`` that has ``start_wh``."""
+
     transaction: str
     """Identity, unique for ever (a UUID)."""
     evse: int
+    """0: not known yet (OCPP 2.x, E01.FR.16)."""
     token: str
+    """Empty: nobody is authorised yet (2.x, TxStartPoint EVConnected)."""
     token_kind: str
     meter_wh: float
     """The meter's register at the start; the last good one when the meter was silent."""
@@ -121,16 +175,42 @@ class TransactionStarted:
     samples: tuple[SampledValue, ...] = ()
     meter_stale: bool = False
     """True: the meter was silent and ``meter_wh`` is the last good register known."""
+    state: ChargingState | None = None
+    """None: as it follows from ``trigger``."""
+    cable_a: int | None = None
+    """What the cable carries, where it is not fixed."""
+    phases: int | None = None
+    """On how many it charges, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionUpdated:
-    """The charging state changed. OCPP 1.6 has no message for it (StatusNotification tells it unrecorded)."""
+    """Something changed within a transaction. OCPP 1.6 has no message for it (StatusNotification tells the state
+    unrecorded), except where ``start_wh`` stands."""
 
     transaction: str
     evse: int
-    state: ChargingState
+    """0: not known yet."""
+    state: ChargingState | None
+    """None: it has not changed."""
     offline: bool
+    trigger: Trigger = Trigger.CHARGING_STATE_CHANGED
+    token: str = ""
+    """Who was authorised just now, or who ended the authorisation."""
+    token_kind: str = ""
+    group: str = ""
+    remote_start_id: int | None = None
+    reservation: int | None = None
+    joined: bool = False
+    """The vehicle has come just now: from here on the EVSE is known for sure (E01.FR.16)."""
+    phases: int | None = None
+    """On how many it charges, when that has changed."""
+    cable_a: int | None = None
+    samples: tuple[SampledValue, ...] = ()
+    start_wh: float | None = None
+    """The meter's register when driver and EVSE are known for the first time: OCPP 1.6's transaction starts here."""
+    limits: Limits | None = None
+    """Set just now (2.1 E16.FR.03)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +231,8 @@ class MeterSigned:
     evse: int
     signed: tuple[SignedValue, ...]
     offline: bool
+    late: bool = False
+    """The end of the transaction is on the books already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +248,13 @@ class TransactionEnded:
     meter_stale: bool = False
     """True: the meter was silent and ``meter_wh`` is the last good register known."""
     signed: tuple[SignedValue, ...] = ()
+    trigger: Trigger | None = None
+    """None: as it follows from ``reason``."""
+    state: ChargingState | None = None
+    """Where it has changed with the end."""
+    token_kind: str = ""
+    anonymous: bool = False
+    """Nobody was ever authorised: OCPP 1.6 knows of no such transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +266,10 @@ class Unplugged:
 
 
 Event = TransactionStarted | TransactionUpdated | MeterSampled | MeterSigned | TransactionEnded | Unplugged
+
+
+def begins(event: Event) -> bool:
+    """True for the event from which on driver and EVSE are known, so that every OCPP version can tell of it."""
+    if isinstance(event, TransactionStarted):
+        return bool(event.token) and event.evse > 0
+    return isinstance(event, TransactionUpdated) and event.start_wh is not None

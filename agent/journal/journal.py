@@ -338,6 +338,16 @@ class Journal:
 
         return self._read(query)
 
+    def newest(self) -> int:
+        """Return the number of the newest record; 0 before there was any."""
+        return self._read(lambda: int(self._db.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()[0]))
+
+    def waits(self, transaction: str) -> bool:
+        """Tell whether records wait for delivery, of this transaction or (empty) of any. Parked ones do not."""
+        mine = "CASE WHEN json_valid(body) THEN json_extract(body, '$.transaction') END"
+        query = f"SELECT EXISTS (SELECT 1 FROM record WHERE NOT delivered AND (? = '' OR {mine} = ?))"
+        return self._read(lambda: bool(self._db.execute(query, (transaction, transaction)).fetchone()[0]))
+
     # ---- space --------------------------------------------------------------------------------------------------
 
     def keep_below(self, most_bytes: int) -> None:

@@ -6,6 +6,8 @@ A record that the network refuses for good steps aside so that others pass. It s
   the rest of its transaction does too, and comes back with it, in order.
 - Before each try of a record the oldest parked one of its transaction has another, and when the network takes that,
   the others come first too: a network that was repaired gets them in order even where nothing tells us that it was.
+  OCPP 2 names and numbers everything by itself: neither of the two rules is needed there, and E13.FR.04 wants the next
+  message to follow at once.
 - All of it is offered again: after each reconnect, but not more often than every ``OFFER_GAP_S``, and every
   ``OFFER_EVERY_S`` on a connection that stands. It goes before the line, because it is older: so a network that was
   repaired gets each transaction in order. One try each, and after ``REFUSALS`` refusals the line goes on and the rest
@@ -44,8 +46,10 @@ class Offer(Enum):
 class Aside:
     """Pure but for the journal, whose errors it passes on. Times are monotonic seconds."""
 
-    def __init__(self, journal: JournalPort) -> None:
+    def __init__(self, journal: JournalPort, *, together: bool = True) -> None:
+        """``together``: nothing of a transaction can be told without what came before it."""
         self._journal = journal
+        self._together = together
         self._held: set[str] | None = None
         """Transactions whose start is parked, or that wait for theirs; read when first needed."""
         self._reconnected = True
@@ -91,14 +95,15 @@ class Aside:
         """Tell whether the record has to wait for a start that is parked."""
         event = record.event
         return (
-            not isinstance(event, TransactionStarted)
+            self._together
+            and not isinstance(event, TransactionStarted)
             and event.transaction in self._transactions()
             and self._journal.network_transaction(event.transaction) is None
         )
 
     def precede(self, record: PendingRecord) -> bool:
         """Put the oldest parked record of the same transaction into the line before this one. False: there is none."""
-        if record.seq in self._offered or record.seq in self._preceded:
+        if not self._together or record.seq in self._offered or record.seq in self._preceded:
             return False
         older = [seq for seq in self._by_transaction().get(record.event.transaction, ()) if seq < record.seq]
         if not older:

@@ -19,14 +19,23 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from agent.journal.events import Event, TransactionEnded, TransactionStarted
+from agent.journal.events import (
+    Event,
+    TransactionEnded,
+    TransactionStarted,
+    TransactionUpdated,
+    Trigger,
+    Unplugged,
+    begins,
+)
 from agent.ocpp.aside import WAITS, Aside, Offer
 from agent.ocpp.ports import JournalPort, PendingRecord
 from agent.ocpp.quiet import QuietLog
 from agent.ocpp.rpc import Call, Outcome, Priority, Result
+from agent.ocpp.told_numbers import ToldNumbers
 from agent.ocpp.told_times import ToldTimes
 from agent.station.settings import Settings
 from agent.station.tokens import TokenInfo
@@ -35,6 +44,8 @@ LOGGER = logging.getLogger(__name__)
 
 BATCH = 16
 """Records read ahead."""
+
+_GRANTS = (Trigger.AUTHORIZED, Trigger.REMOTE_START)
 
 JOURNAL_RETRY_S = 5.0
 """After the journal failed (disk full, read-only), before it is asked again."""
@@ -55,15 +66,25 @@ class Receipt:
     number: int | None = None
     """The network's number of the transaction."""
     info: TokenInfo | None = None
-    """What the network says of the token that started it."""
+    """What the network says of the token that the record names."""
     problem: str = ""
+    told: Mapping[str, Any] | None = None
+    """All of the answer, where it may say more (OCPP 2: cost, priority, limits)."""
 
 
 class Renderer(Protocol):
     """One OCPP version's words for records."""
 
+    numbers_messages: bool
+    """Transactions are named by us, and their messages have numbers (OCPP 2). Else the network numbers transactions,
+    and each message names the one it belongs to (1.6)."""
+
+    def numbered(self, event: Event) -> bool:
+        """Tell whether the event becomes a message with a number of its own."""
+
     def render(self, event: Event, utc_s: float, number: int | None) -> Rendered | None:
-        """Return the message, or None when this version has none. ``number``: of the transaction, None if unknown."""
+        """Return the message, or None when this version has none. ``number``: of the message, or (1.6) of the
+        transaction, None if unknown."""
 
     def receipt(self, event: Event, payload: Mapping[str, Any]) -> Receipt: ...
 
@@ -91,8 +112,13 @@ class Delivery:
         self._renderer = renderer
         self._started = started
         self._token_told = token_told
-        self._aside = Aside(journal)
+        self._aside = Aside(journal, together=not renderer.numbers_messages)
         self._told = ToldTimes(journal)
+        self._numbers = ToldNumbers(journal, renderer.numbered)
+        self._offline_up_to = self._newest()
+        """Records up to this one were made, or were left over, while the network was away (2.0.1 E11.FR.07)."""
+        self.answered: Callable[[Event, Mapping[str, Any]], None] = lambda _event, _payload: None
+        """Called with each answer that says something, once that is durable."""
         self._batch: deque[PendingRecord] = deque()
         self._flying: PendingRecord | None = None
         self._doubtful: PendingRecord | None = None
@@ -151,6 +177,18 @@ class Delivery:
         self._batch.clear()
         self._exhausted = False
         self._aside.reconnected()
+        self._offline_up_to = max(self._offline_up_to, self._newest())
+
+    def _newest(self) -> int:
+        try:
+            return self._journal.newest()
+        except Exception:  # noqa: BLE001 (what cannot be read now is not offline for that)
+            return 0
+
+    def waits(self, transaction: str = "", now: float = 0.0) -> bool:
+        """Tell whether the network has still to get something, of one transaction or (empty) of any."""
+        self.settle(now)
+        return self._journal.waits(transaction)
 
     def proved_alive(self, now: float) -> None:
         """The network answered something else after a record timed out: so that try counts."""
@@ -177,6 +215,7 @@ class Delivery:
                     self._exhausted = True
                     return None
                 self._told.note(self._batch)
+                self._numbers.note(self._batch)
             record = self._batch[0]
             if self._aside.holds(record):
                 self._hold_back()
@@ -192,9 +231,13 @@ class Delivery:
         return None
 
     def _call(self, record: PendingRecord, now: float) -> Call | None:
-        number = self._number(record.event.transaction)
+        event = record.event
+        numbered = self._renderer.numbers_messages
+        number = self._numbers.of(record) if numbered else self._number(event.transaction)
+        if record.seq <= self._offline_up_to and not isinstance(event, Unplugged):
+            event = replace(event, offline=True)
         try:
-            rendered = self._renderer.render(record.event, self._told.of(record), number)
+            rendered = self._renderer.render(event, self._told.of(record), number)
         except (ValueError, TypeError, ArithmeticError) as error:
             self._set_aside(record, f"cannot be sent: {error}", now)
             return None
@@ -295,6 +338,7 @@ class Delivery:
                     self._journal.set_network_transaction(record.event.transaction, receipt.number)
                 self._journal.delivered(record.seq)
                 self._told.forget(record)
+                self._numbers.forget(record)
                 released = self._aside.release(record) or released
         self._stuck = False
         if released:
@@ -303,10 +347,18 @@ class Delivery:
         marked, self._unmarked = self._unmarked, []
         for record, receipt in marked:
             self._aside.delivered(record)
-            if receipt.info is not None and isinstance(record.event, TransactionStarted):
-                self._started(record.event.transaction, receipt.info)
-            elif receipt.info is not None and isinstance(record.event, TransactionEnded) and record.event.token:
-                self._token_told(record.event.token, receipt.info)
+            if receipt.info is not None:
+                self._learn(record.event, receipt.info)
+            if receipt.told is not None:
+                self.answered(record.event, receipt.told)
+
+    def _learn(self, event: Event, info: TokenInfo) -> None:
+        """The network has judged a token: the one that charges, or the one that ended a charge."""
+        granted = isinstance(event, TransactionUpdated) and event.trigger in _GRANTS
+        if isinstance(event, TransactionStarted) or begins(event) or granted:
+            self._started(event.transaction, info)
+        elif isinstance(event, TransactionEnded | TransactionUpdated) and event.token:
+            self._token_told(event.token, info)
 
     def _failed(self, record: PendingRecord, why: str, now: float) -> None:
         self._doubtful = None

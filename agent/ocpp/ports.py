@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from agent.journal.events import Event
 from agent.ocpp.charging_port import ChargingPort
+from agent.ocpp.transaction_port import TransactionPort
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
@@ -89,6 +90,10 @@ class StationPort(Protocol):
 
     def clear_charging_profiles(self, which: Filter) -> bool:
         """False when none matched."""
+
+    @property
+    def transactions(self) -> TransactionPort:
+        """What is open, and what the network says about it."""
 
     @property
     def charging(self) -> ChargingPort:
@@ -191,3 +196,8 @@ class JournalPort(Protocol):
     def set_network_transaction(self, transaction: str, number: int) -> None: ...
     def network_transaction(self, transaction: str) -> int | None: ...
     def transaction_of(self, number: int) -> str | None: ...
+    def newest(self) -> int:
+        """Number of the newest record; 0 before there was any."""
+
+    def waits(self, transaction: str) -> bool:
+        """Tell whether records wait for delivery, of this transaction or (empty) of any. Parked ones do not."""

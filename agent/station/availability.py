@@ -11,7 +11,6 @@ from agent.journal.events import StopReason
 from agent.link.messages import Withdraw
 from agent.station.commands import AvailabilityAnswer, ResetKind, UnlockAnswer
 from agent.station.effects import AnswerUnlock, Restart
-from agent.station.session import Phase
 from agent.station.site import Site, earliest
 from agent.station.transactions import Transactions
 
@@ -93,8 +92,7 @@ class Availability:
         self._transactions.stop(evse, StopReason.UNLOCK_COMMAND)
         if evse.session is not None:
             evse.session.hold_cable = False
-            if evse.session.phase is Phase.WAITING:
-                evse.session = None
+            self._transactions.call_off(evse, StopReason.UNLOCK_COMMAND)
         evse.told_hold = None  # say it again: the lock may be closed for another reason
         self._unlocks.append(_Unlock(request, number, site.now))
 
@@ -132,7 +130,8 @@ class Availability:
             return True
         site.resetting = kind
         self._reset_at = site.now
-        site.waiting = []
+        for session in list(site.waiting):
+            self._transactions.stop_waiting(session, StopReason.SCHEDULED_RESET)
         if kind is ResetKind.HARD:
             site.keep("station", "reset", "Hard")
             for evse in site.evses.values():

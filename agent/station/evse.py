@@ -60,6 +60,7 @@ class Evse:
     opened_at: float | None = None
     sampled_at: float | None = None
     sampled_wh: float | None = None
+    collected_at: float | None = None
     aligned_wh: float | None = None
     status: ConnectorStatus | None = None
     """As derived last."""
@@ -83,7 +84,17 @@ class Evse:
 
     @property
     def in_transaction(self) -> bool:
-        return self.session is not None and self.session.phase in (Phase.RUNNING, Phase.STOPPING)
+        """A transaction is open here, or energy may flow."""
+        session = self.session
+        return session is not None and (session.phase in (Phase.RUNNING, Phase.STOPPING) or session.open)
+
+    @property
+    def metered(self) -> Session | None:
+        """The session whose samples the network is to have."""
+        session = self.session
+        if session is None or not session.open or session.phase is Phase.STOPPING:
+            return None
+        return session if session.joined else None
 
     @property
     def operative(self) -> bool:

@@ -61,7 +61,7 @@ class Indications:
         session = evse.session
         if session is None or session.phase is Phase.WAITING:
             return False
-        if session.phase is Phase.FINISHED:
+        if session.phase is Phase.FINISHED or not session.granted:
             return session.hold_cable
         # OCPP 1.6 §9.1.33: pulled at the vehicle while the transaction goes on.
         away = session.phase is Phase.RUNNING and evse.connected is False

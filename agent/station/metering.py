@@ -76,6 +76,35 @@ def next_aligned(utc_s: float, interval_s: int) -> float:
     return min(midnight + step * interval_s, midnight + DAY_S)
 
 
+class ClockGrid:
+    """Moments aligned to the clock. Times in seconds since 1970."""
+
+    def __init__(self) -> None:
+        self._interval_s = 0
+        self._next_utc_s: float | None = None
+
+    def due(self, site: Site, interval_s: int) -> tuple[float, ...]:
+        """Return the moment that has just come, if one has. One that a clock set forward jumped over is left out:
+        nothing was taken then."""
+        utc_s = site.moment.utc_s
+        if interval_s != self._interval_s:
+            self._interval_s, self._next_utc_s = interval_s, None
+        if not interval_s:
+            return ()
+        due_utc_s = self._next_utc_s
+        if due_utc_s is None or due_utc_s - utc_s > interval_s:  # first, or the clock was set back
+            self._next_utc_s = next_aligned(utc_s, interval_s)
+            return ()
+        if utc_s < due_utc_s:
+            return ()
+        self._next_utc_s = next_aligned(utc_s, interval_s)
+        return (due_utc_s,) if utc_s - due_utc_s <= 2.0 else ()
+
+    def wake(self, site: Site) -> float | None:
+        """When the next moment comes, in monotonic seconds."""
+        return None if self._next_utc_s is None else site.now + self._next_utc_s - site.moment.utc_s
+
+
 class Metering:
     """Takes the samples when they are due. A reading that is too old is left out, never repeated."""
 
@@ -84,20 +113,26 @@ class Metering:
         self._signing = signing
         self._told: dict[int, float] = {}
         """When the reading was taken that each EVSE's last periodic sample told (monotonic)."""
-        self._aligned_s = 0
-        self._aligned_utc_s: float | None = None
+        self._grid = ClockGrid()
+        self._ended_grid = ClockGrid()
 
     def begin(self, evse: Evse, session: Session) -> tuple[SampledValue, ...]:
         """Values for the start of a transaction; starts its interval."""
         evse.sampled_at, evse.sampled_wh = self._site.now, session.start_wh
+        evse.collected_at = self._site.now
         begin = self._pick(evse, self._members("SampledDataCtrlr.TxEndedMeasurands"), Context.TRANSACTION_BEGIN)
         if begin:
             session.history.append((self._site.moment.utc_s, begin))
+        if session.stop_points:  # E01.FR.09
+            started = self._members("SampledDataCtrlr.TxStartedMeasurands")
+            return self._pick(evse, started, Context.TRANSACTION_BEGIN)
         return begin
 
     def started(self, evse: Evse, session: Session) -> None:
         """Values that the network wants in a message of their own right after the start (OCA, Signed Meter Values in
-        OCPP, 3.3.4)."""
+        OCPP, 3.3.4). OCPP 2.x has them in the start itself."""
+        if session.stop_points:
+            return
         found = self._pick(evse, self._members("SampledDataCtrlr.TxStartedMeasurands"), Context.TRANSACTION_BEGIN)
         if found:
             self._site.record(MeterSampled(session.transaction, evse.id, found, not self._site.online), session.started)
@@ -116,11 +151,16 @@ class Metering:
 
     def present(self, evse: Evse) -> PresentValues | None:
         """What a sample taken now would say (asked for by the network); None when the meter is silent."""
-        measurands = self._members("SampledDataCtrlr.TxUpdatedMeasurands")
-        found = self._pick(evse, measurands, Context.TRIGGER)
-        session = evse.running
+        # 2.x, F06.FR.06; 1.6 §5.17.
+        room = "AlignedDataCtrlr.Measurands" if self._site.flexible else "SampledDataCtrlr.TxUpdatedMeasurands"
+        found = self.wanted(evse, room)
+        session = evse.metered
         transaction = session.transaction if session is not None else ""
         return PresentValues(evse.id, transaction, self._site.moment.utc_s, found) if found else None
+
+    def wanted(self, evse: Evse, setting: str) -> tuple[SampledValue, ...]:
+        """Values of now that the network has asked for; none while the meter is silent."""
+        return self._pick(evse, self._members(setting), Context.TRIGGER)
 
     def asked(self, evse: Evse) -> bool:
         """Tell a reading now, besides the usual ones and as surely. False while the meter is silent."""
@@ -128,7 +168,7 @@ class Metering:
         found = self._pick(evse, measurands, Context.TRIGGER)
         if not found:
             return False
-        session = evse.running
+        session = evse.metered
         if session is not None:
             self._site.record(MeterSampled(session.transaction, evse.id, found, not self._site.online))
         else:
@@ -137,17 +177,26 @@ class Metering:
 
     def settle(self) -> None:
         self._interval()
-        self._aligned()
+        self._collect_on_the_way()
+        for at_utc_s in self._grid.due(self._site, self._interval_s("AlignedDataCtrlr.Interval")):
+            for evse in self._site.evses.values():
+                self._align(evse, at_utc_s)
+        for _at_utc_s in self._ended_grid.due(self._site, self._interval_s("AlignedDataCtrlr.TxEndedInterval")):
+            for evse in self._site.evses.values():
+                self._collect_aligned(evse)
 
     def wake(self) -> float | None:
-        interval_s = self._site.settings.integer("SampledDataCtrlr.TxUpdatedInterval")
-        due = [
-            evse.sampled_at + interval_s
-            for evse in self._site.evses.values()
-            if interval_s and evse.running is not None and evse.sampled_at is not None
-        ]
-        if self._aligned_utc_s is not None:
-            due.append(self._site.now + self._aligned_utc_s - self._site.moment.utc_s)
+        interval_s = self._interval_s("SampledDataCtrlr.TxUpdatedInterval")
+        ended_s = self._interval_s("SampledDataCtrlr.TxEndedInterval")
+        due: list[float | None] = [grid.wake(self._site) for grid in (self._grid, self._ended_grid)]
+        for evse in self._site.evses.values():
+            session = evse.metered
+            if session is None:
+                continue
+            if interval_s and evse.sampled_at is not None:
+                due.append(evse.sampled_at + interval_s)
+            if ended_s and session.stop_points and evse.collected_at is not None:
+                due.append(evse.collected_at + ended_s)
         return earliest(due)
 
     def _interval(self) -> None:
@@ -156,7 +205,7 @@ class Metering:
         if not interval_s:
             return
         for evse in site.evses.values():
-            session = evse.running
+            session = evse.metered
             if session is None:
                 continue
             if evse.sampled_at is None:  # taken over from before a restart
@@ -178,44 +227,53 @@ class Metering:
             self._put(
                 evse, session, "SampledDataCtrlr.TxUpdatedMeasurands", Context.SAMPLE_PERIODIC, interval_wh, stamp
             )
-            self._collect(evse, session, "SampledDataCtrlr.TxEndedMeasurands", Context.SAMPLE_PERIODIC, interval_wh)
+            if not session.stop_points:
+                self._collect(evse, session, "SampledDataCtrlr.TxEndedMeasurands", Context.SAMPLE_PERIODIC, interval_wh)
 
-    def _aligned(self) -> None:
+    def _collect_on_the_way(self) -> None:
+        """For the end message, at an interval of its own (OCPP 2.x, SampledDataCtrlr.TxEndedInterval)."""
         site = self._site
-        interval_s = site.settings.integer("AlignedDataCtrlr.Interval")
-        utc_s = site.moment.utc_s
-        if interval_s != self._aligned_s:
-            self._aligned_s, self._aligned_utc_s = interval_s, None
-        if not interval_s:
-            return
-        due_utc_s = self._aligned_utc_s
-        if due_utc_s is None or due_utc_s - utc_s > interval_s:  # first, or the clock was set back
-            self._aligned_utc_s = next_aligned(utc_s, interval_s)
-            return
-        if utc_s < due_utc_s:
-            return
-        self._aligned_utc_s = next_aligned(utc_s, interval_s)
-        if utc_s - due_utc_s > 2.0:  # the clock was set forward over it: nothing was taken then
-            return
+        interval_s = self._interval_s("SampledDataCtrlr.TxEndedInterval")
         for evse in site.evses.values():
-            self._align(evse, due_utc_s)
+            session = evse.metered
+            if session is None or not session.stop_points or not interval_s:
+                continue
+            if evse.collected_at is None:  # taken over from before a restart
+                evse.collected_at = site.now
+            passed_s = site.now - evse.collected_at
+            if passed_s >= interval_s:
+                evse.collected_at += math.floor(passed_s / interval_s) * interval_s
+                self._collect(evse, session, "SampledDataCtrlr.TxEndedMeasurands", Context.SAMPLE_PERIODIC, None)
 
     def _align(self, evse: Evse, due_utc_s: float) -> None:
         site = self._site
         sample = evse.fresh_meter(site.now)
-        if sample is None:
+        if sample is None or self._only_idle():
             return
         interval_wh = None if evse.aligned_wh is None else sample.energy_import_wh - evse.aligned_wh
         evse.aligned_wh = sample.energy_import_wh
-        session = evse.running
+        session = evse.metered
         if session is not None:
             stamp = site.moment.stamp(site.now - (site.moment.utc_s - due_utc_s))
             self._put(evse, session, "AlignedDataCtrlr.Measurands", Context.SAMPLE_CLOCK, interval_wh, stamp)
-            self._collect(evse, session, "AlignedDataCtrlr.TxEndedMeasurands", Context.SAMPLE_CLOCK, interval_wh)
+            if not session.stop_points:
+                self._collect(evse, session, "AlignedDataCtrlr.TxEndedMeasurands", Context.SAMPLE_CLOCK, interval_wh)
             return
         found = self._pick(evse, self._members("AlignedDataCtrlr.Measurands"), Context.SAMPLE_CLOCK, interval_wh)
         if found:
             site.emit(ReportMeter(evse.id, due_utc_s, found))
+
+    def _only_idle(self) -> bool:
+        """J01.FR.19, J01.FR.20: set for the whole station, an open transaction anywhere silences all of it."""
+        site = self._site
+        silent = site.flexible and site.settings.boolean("AlignedDataCtrlr.SendDuringIdle")
+        return silent and any(other.in_transaction for other in site.evses.values())
+
+    def _collect_aligned(self, evse: Evse) -> None:
+        """For the end message, on a grid of its own (OCPP 2.x, AlignedDataCtrlr.TxEndedInterval)."""
+        session = evse.metered
+        if session is not None and session.stop_points:
+            self._collect(evse, session, "AlignedDataCtrlr.TxEndedMeasurands", Context.SAMPLE_CLOCK, None)
 
     def _put(
         self,
@@ -246,6 +304,9 @@ class Metering:
         if sample is None or not measurands:
             return ()
         return values(evse, sample, measurands, context, interval_wh, self._site.config.installation.nominal_voltage_v)
+
+    def _interval_s(self, setting: str) -> int:
+        return self._site.settings.integer(setting)
 
     def _members(self, setting: str) -> tuple[str, ...]:
         return self._site.settings.members(setting)

@@ -124,6 +124,8 @@ class Permits:
         session = evse.running
         if session is None or used_up(self._site, evse, session) is not None:
             return False
+        if session.barred or session.limit_reached is not None:  # OCPP 2.1, E17.FR.12 and E16.FR.05
+            return False
         if not session.refused:
             return True
         most_wh = self._site.settings.integer("TxCtrlr.MaxEnergyOnInvalidId")

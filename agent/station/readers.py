@@ -127,12 +127,19 @@ class Readers:
                 self._show("accepted", [evse])
                 return True
         for evse, session in own:
+            if session.phase is Phase.WAITING and session.open and session.granted:
+                self._transactions.stop(evse, StopReason.LOCAL, token)  # E07.FR.01
+                self._show("accepted", [evse])
+                return True
+        for evse, session in own:
             if session.phase in (Phase.WAITING, Phase.STOPPING) and session.token.key == token.key:
                 self._renew(session)
                 self._show("accepted", [evse])
                 return True
         for session in self._site.waiting:
             if session.token.key == token.key and not number:
+                if session.open:
+                    self._transactions.stop_waiting(session, StopReason.LOCAL, token)
                 self._renew(session)
                 self._show("accepted", self._free(0))
                 return True
@@ -159,9 +166,9 @@ class Readers:
             return own, ""
         alone = len(self._among(number)) == 1
         among = [evse for evse in among if not obstacle(site, evse, token, group)]
-        plugged = [evse for evse in among if evse.connected and evse.session is None]
+        plugged = [evse for evse in among if evse.connected and (evse.session is None or evse.session.vacant)]
         if not plugged:
-            plugged = [evse for evse in among if self._may_begin_again(evse, token, alone)]
+            plugged = [evse for evse in among if self._may_begin_again(evse, token, group, alone)]
         if plugged:
             # Several wait: the one who plugged in last is the one who stands at the reader.
             return max(plugged, key=lambda evse: evse.connected_at), ""
@@ -173,9 +180,13 @@ class Readers:
         return (free[0], "") if alone else (None, obstacle(site, None, token, group))
 
     @staticmethod
-    def _may_begin_again(evse: Evse, token: Token, alone: bool) -> bool:
-        """After the end, with the vehicle still there: anybody at the EVSE's own reader, else the same token."""
+    def _may_begin_again(evse: Evse, token: Token, group: str, alone: bool) -> bool:
+        """After the end, with the vehicle still there: anybody at the EVSE's own reader, else the same token. A
+        transaction that is still open is its own driver's: what another one charged would be on the first one's bill.
+        """
         session = evse.session
+        if session is not None and session.open and not session.belongs_to(token, group):
+            return False
         return (
             session is not None
             and session.phase is Phase.FINISHED

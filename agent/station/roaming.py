@@ -59,7 +59,7 @@ def used_up(site: Site, evse: Evse, session: Session) -> StopReason | None:
         return None
     if cap.time_s is not None and elapsed_s(site, session) >= cap.time_s:
         return StopReason.TIME_LIMIT_REACHED
-    if cap.energy_wh is not None and _energy_wh(site, evse, session) >= cap.energy_wh:
+    if cap.energy_wh is not None and energy_wh(site, evse, session) >= cap.energy_wh:
         return StopReason.ENERGY_LIMIT_REACHED
     return None
 
@@ -74,7 +74,7 @@ def elapsed_s(site: Site, session: Session) -> float:
     return max(0.0, site.moment.utc_s - started.utc_s)
 
 
-def _energy_wh(site: Site, evse: Evse, session: Session) -> float:
+def energy_wh(site: Site, evse: Evse, session: Session) -> float:
     """Energy so far; where nothing measures it now, the most that can have flowed since it was measured."""
     sample = evse.fresh_meter(site.now)
     if sample is not None:

@@ -126,7 +126,8 @@ class Signing:
             if self._key_mode() == "Never":
                 value = replace(value, public_key="")
             site = self._site
-            site.record(MeterSigned(signed.transaction, evse.id, (value,), not site.online))
+            late = MeterSigned(signed.transaction, evse.id, (value,), not site.online, late=site.flexible)
+            site.record(late)
             return
         assert session.started is not None
         if signed.moment == "begin":

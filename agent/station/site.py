@@ -26,6 +26,8 @@ class Site:
     moment: Moment
     evses: dict[int, Evse]
     online: bool = False
+    flexible: bool = False
+    """The network speaks OCPP 2.x: transactions begin and end as TxStartPoint and TxStopPoint say."""
     control: str = ""
     """Instance of the control process; empty while it is not there."""
     control_since: float = 0.0

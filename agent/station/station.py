@@ -44,6 +44,7 @@ from agent.station.commands import (
     SettingAnswer,
     StatusReport,
 )
+from agent.station.desk import TransactionDesk
 from agent.station.documents import EvseDocument, FaultHistoryDocument, GridDocument, LiveDocument
 from agent.station.effects import Effect, Tampered
 from agent.station.evse import Evse
@@ -67,6 +68,7 @@ from agent.station.smart_charging import SmartCharging
 from agent.station.snapshot import document, live
 from agent.station.statuses import CONTROL_GRACE_S, Statuses
 from agent.station.tariff import RunningCost
+from agent.station.telling import Telling
 from agent.station.tokens import Token, TokenInfo
 from agent.station.transactions import Transactions
 
@@ -102,6 +104,7 @@ class Station:
         feed = config.installation
         grid = GridLimit(feed.grid_max_current_a, feed.grid_fallback_current_a) if feed.grid_meter else None
         self._site = Site(config, settings, moment, evses, control_lost_at=moment.monotonic_s, grid=grid)
+        self._site.flexible = kept.get("station", {}).get("flexible", config.ocpp.versions[0] != "ocpp1.6") is True
         self._signing = Signing(self._site, kept)
         self._metering = Metering(self._site, self._signing)
         self._transactions = Transactions(self._site, self._metering, self._signing, kept)
@@ -114,6 +117,8 @@ class Station:
         self._charging = SmartCharging(self._site, kept)
         self._permits = Permits(self._site, self._charging.limits)
         self._statuses = Statuses(self._site)
+        self._telling = Telling(self._site, self._transactions)
+        self.desk = TransactionDesk(self._site, self._transactions, self._metering)
         self._pricing = Pricing(self._site, self._metering, kept)
         self._indications = Indications(self._site)
         self._history = FaultHistory(self._site, kept)
@@ -257,11 +262,7 @@ class Station:
     def remote_stop(self, transaction: str, moment: Moment) -> tuple[bool, list[Effect]]:
         """False when no transaction of this identity is open."""
         self._site.moment = moment
-        for evse in self._site.evses.values():
-            if evse.in_transaction and evse.session is not None and evse.session.transaction == transaction:
-                self._transactions.stop(evse, StopReason.REMOTE)
-                return True, self._settle()
-        return False, self._settle()
+        return self.desk.remote_stop(transaction), self._settle()
 
     def local_stop(self, evse: int, moment: Moment) -> tuple[bool, list[Effect]]:
         """A person at the EVSE ends its transaction, or calls off one that waits for the plug."""
@@ -270,8 +271,7 @@ class Station:
         done = place is not None and place.session is not None and place.session.phase is not Phase.FINISHED
         if place is not None and place.session is not None:
             self._transactions.stop(place, StopReason.LOCAL)
-            if place.session.phase is Phase.WAITING:
-                place.session = None
+            self._transactions.call_off(place, StopReason.LOCAL)
         return done, self._settle()
 
     def local_list_version(self, moment: Moment) -> int:
@@ -355,6 +355,13 @@ class Station:
     def charging(self) -> SmartCharging:
         """To be read only."""
         return self._charging
+
+    def with_transactions(
+        self, deed: Callable[[TransactionDesk], _Answer], moment: Moment
+    ) -> tuple[_Answer, list[Effect]]:
+        """Ask or tell something about transactions."""
+        self._site.moment = moment
+        return deed(self.desk), self._settle()
 
     def with_charging(self, deed: Callable[[SmartCharging], _Answer], moment: Moment) -> tuple[_Answer, list[Effect]]:
         """Ask or tell smart charging something."""
@@ -483,6 +490,7 @@ class Station:
         self._signing.settle()
         self._permits.settle()
         self._statuses.settle()
+        self._telling.settle()
         self._pricing.settle()
         self._availability.settle()
         self._indications.settle()

@@ -104,10 +104,11 @@ def derive(evse: Evse, control_gone: bool, reserved: bool = False) -> ConnectorS
         return ConnectorStatus.FINISHING
     if session.phase is Phase.STOPPING:
         return None
-    return _running(evse)
+    return running_status(evse)
 
 
-def _running(evse: Evse) -> ConnectorStatus | None:
+def running_status(evse: Evse) -> ConnectorStatus | None:
+    """Return the word for a charge that runs; None in between two states."""
     observation = evse.observation
     if observation is None or evse.connected is None:
         return None
@@ -212,6 +213,8 @@ class Statuses:
         """The state of an EVSE as it is now."""
         error, info, vendor = error_of(evse, evse.faults.values())
         status = evse.status or ConnectorStatus.AVAILABLE
+        if self._site.flexible and status is ConnectorStatus.PREPARING and not (evse.connected or evse.cable_in):
+            status = ConnectorStatus.AVAILABLE  # Occupied means the connector, not the driver (E02.FR.05)
         if status is ConnectorStatus.FAULTED and self._control_gone:
             error, info, vendor = "InternalError", "the control process does not answer", "control_lost"
         elif status is ConnectorStatus.FAULTED and error == "NoError":
@@ -258,7 +261,7 @@ class Statuses:
     def _note_state(self, evse: Evse) -> None:
         """Put a lasting change of a running transaction on the books (OCPP 2.x tells it)."""
         session = evse.running
-        if session is None or evse.status is None:
+        if session is None or evse.status is None or session.stop_points:  # those have ``agent.station.telling``
             return
         state = _STATES.get(evse.status)
         if state is ChargingState.SUSPENDED_EV and not evse.connected:

@@ -1,129 +1,88 @@
-"""Sessions from authorisation to the last register: start, stop, the wait for open contacts, restarts in between."""
+"""Transactions from authorisation to the last register: start, stop, the wait for open contacts, restarts in between.
+
+The phases of a session say how far the charging is, the same for every OCPP version. Which stretch of it the network
+calls a transaction follows from the start and stop points (``agent.station.points``): under OCPP 1.6 it is that of the
+charging itself.
+"""
 
 from __future__ import annotations
 
 import logging
-import uuid
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from agent.journal.events import (
-    ChargingState,
-    MeterSigned,
-    StartTrigger,
-    StopReason,
-    TransactionEnded,
-    TransactionStarted,
-    Unplugged,
-)
-from agent.link.messages import FaultCode
-from agent.station.commands import ConnectorStatus
-from agent.station.ending import METER_WAIT_S, Ending
+from agent.journal.events import ChargingState, StartTrigger, StopReason, TransactionUpdated, Trigger
+from agent.station.beginning import Beginning
+from agent.station.bounds import Bounds
+from agent.station.closing import Closing
 from agent.station.evse import Evse
 from agent.station.metering import Metering
-from agent.station.reservations import obstacle, take
+from agent.station.points import Point, ends_unauthorised, ends_unconnected, read
+from agent.station.reservations import obstacle
 from agent.station.roaming import cap_wake, used_up
-from agent.station.session import Cap, Phase, Session
+from agent.station.session import NOBODY, Cap, Phase, Session
+from agent.station.session_store import SessionStore
 from agent.station.signing import Signing
 from agent.station.site import Site, earliest
-from agent.station.stopping import fault_that_ends, reason_of
+from agent.station.stopping import fault_that_ends, reason_of, trigger_of
 from agent.station.tokens import Token, TokenInfo, TokenStatus
 
 log = logging.getLogger(__name__)
 
-SAVE_S = 300.0
-"""How often a running session's document is renewed for its register and time alone: each costs a page of flash."""
-
-_STATUS_OF = {
-    ChargingState.CHARGING: ConnectorStatus.CHARGING,
-    ChargingState.SUSPENDED_EV: ConnectorStatus.SUSPENDED_EV,
-    ChargingState.IDLE: ConnectorStatus.SUSPENDED_EV,
-    ChargingState.SUSPENDED_EVSE: ConnectorStatus.SUSPENDED_EVSE,
-}
+_BY_AUTHORISATION = (StopReason.LOCAL, StopReason.REMOTE, StopReason.DE_AUTHORIZED)
+"""They end the authorisation. Whether the transaction ends with it is for TxStopPoint to say."""
 
 
 class Transactions:
     def __init__(self, site: Site, metering: Metering, signing: Signing, kept: Mapping[str, Mapping[str, Any]]) -> None:
         self._site = site
-        self._metering = metering
         self._signing = signing
-        self._ending = Ending(site)
-        self._waiting_saved = _marks([])
-        self._orphans: list[tuple[int, Session]] = []
-        self._unreadable: dict[str, Any] = {}
+        self._store = SessionStore(site, kept)
+        self._beginning = Beginning(site, metering, signing)
+        self._closing = Closing(site, metering, signing)
+        self.bounds = Bounds(site)
         self._hard_reset = kept.get("station", {}).get("reset") == "Hard"
-        self._load(kept)
 
     # ---- restart ------------------------------------------------------------------------------------------------
-
-    def _load(self, kept: Mapping[str, Mapping[str, Any]]) -> None:
-        site = self._site
-        for evse in site.evses.values():
-            register = kept.get("station", {}).get(f"register:{evse.id}")
-            if isinstance(register, int | float):
-                evse.register_wh = float(register)
-        for key, document in kept.get("session", {}).items():
-            try:
-                if key == "waiting":
-                    site.waiting = [Session.from_document(entry) for entry in document]
-                    self._waiting_saved = _marks(site.waiting)
-                    continue
-                session = Session.from_document(document)
-            except (ValueError, TypeError) as error:
-                log.error("the kept session of EVSE %s cannot be read and is put aside: %s", key, error)
-                self._unreadable[key] = document
-                continue
-            site.order = max(site.order, session.order)
-            number = int(key) if key.isdecimal() else 0
-            if number in site.evses:
-                self._take_over(site.evses[number], session)
-            else:
-                self._orphans.append((number, session))
-        site.order = max([site.order, *(session.order for session in site.waiting)])
-
-    @staticmethod
-    def _take_over(evse: Evse, session: Session) -> None:
-        evse.session = session
-        evse.saved = session.mark()
-        evse.status = _STATUS_OF.get(session.state)
-        if session.register_wh is not None:
-            evse.register_wh = session.register_wh
 
     def recover(self) -> None:
         """End what cannot go on after a restart; the rest goes on once control has told how things stand."""
         site = self._site
-        for number, session in self._orphans:
+        for number, orphan in self._store.orphans():
             log.error("EVSE %d is no longer configured; its transaction ends with the last good register", number)
-            if session.phase in (Phase.RUNNING, Phase.STOPPING):
-                if session.stopped is None:
-                    session.stopped, session.reason = site.moment.stamp(), StopReason.OTHER
-                self._record_end(number, session, session.register_wh or session.start_wh, (), stale=True)
-            site.keep("session", str(number), None)
-        self._orphans = []
-        for key, document in self._unreadable.items():
-            site.keep("station", f"unreadable session {key}", document)
-            site.keep("session", key, None)
-        self._unreadable = {}
+            if orphan.open or orphan.phase in (Phase.RUNNING, Phase.STOPPING):
+                self._closing.lost(number, orphan)
         if self._hard_reset:
             site.keep("station", "reset", None)
+            for waiting in list(site.waiting):
+                self._drop_waiting(waiting, StopReason.IMMEDIATE_RESET)
         for evse in site.evses.values():
-            open_one = evse.running
-            if open_one is None:
+            session = evse.session
+            if session is None or session.phase is Phase.STOPPING:
                 continue
-            if self._hard_reset:
-                self.stop(evse, StopReason.IMMEDIATE_RESET)
-            elif open_one.authorised.boot != site.moment.boot:
-                self._bridge(evse, open_one)
+            if session.phase is Phase.RUNNING or session.open:
+                if self._hard_reset:
+                    self.stop(evse, StopReason.IMMEDIATE_RESET)
+                elif session.authorised.boot != site.moment.boot:
+                    self._bridge(evse, session)
         self._hard_reset = False
 
     def _bridge(self, evse: Evse, session: Session) -> None:
         """The machine itself was off: go on only if that was short, or if no clock can tell."""
-        most_s = self._site.settings.integer("TxCtrlr.ResumptionTimeout")
-        away_s = self._site.moment.utc_s - session.saved_utc_s
-        if most_s and away_s <= most_s:
-            session.authorised = self._site.moment.stamp()
+        site = self._site
+        most_s = site.settings.integer("TxCtrlr.ResumptionTimeout")
+        away_s = site.moment.utc_s - session.saved_utc_s
+        if not (most_s and away_s <= most_s):
+            self.stop(evse, StopReason.POWER_LOSS)
             return
-        self.stop(evse, StopReason.POWER_LOSS)
+        session.authorised = site.moment.stamp()
+        if site.flexible and session.open:
+            # 2.1 E17.FR.11 to .14.
+            allowed = site.settings.boolean("TxCtrlr.AllowEnergyTransferResumption")
+            session.barred = session.barred or (session.phase is Phase.RUNNING and not allowed)
+            state = ChargingState.SUSPENDED_EVSE if session.barred else session.state
+            session.state = state
+            self.note(evse, session, Trigger.TX_RESUMED, state)
 
     # ---- authorisation ------------------------------------------------------------------------------------------
 
@@ -139,32 +98,119 @@ class Transactions:
     ) -> None:
         """Somebody may charge: at this EVSE, or (None) at the one that is plugged next."""
         site = self._site
-        session = Session(Phase.WAITING, token, trigger, site.moment.stamp(), site.next_order(), group, remote_start_id)
-        session.profile, session.cap = profile, cap
-        if evse is None:
-            site.waiting.append(session)
+        session = evse.session if evse is not None else None
+        if evse is not None and session is not None and (session.vacant or session.open):
+            session.phase, session.granted, session.refused, session.hold_cable = Phase.WAITING, True, False, False
+            session.token, session.group, session.trigger = token, group, trigger
+            session.remote_start_id, session.profile, session.cap = remote_start_id, profile, cap
+            session.stopped, session.cause, session.final_wh, session.left = None, None, None, False
+            session.authorised = site.moment.stamp()
+            if session.open:
+                self._beginning.granted(evse, session)
         else:
-            evse.session = session
-            evse.start_by = None
+            session = Session(
+                Phase.WAITING, token, trigger, site.moment.stamp(), site.next_order(), group, remote_start_id
+            )
+            session.profile, session.cap = profile, cap
+            if evse is None:
+                site.waiting.append(session)
+            else:
+                evse.session = session
+                evse.start_by = None
         log.info("token %s may charge at EVSE %s", token.masked, evse.id if evse else "(next plugged)")
 
-    def stop(self, evse: Evse, reason: StopReason, token: Token | None = None, at: float | None = None) -> None:
-        """Decide the end of the running transaction; contacts open, then the register is read.
+    def stop(
+        self,
+        evse: Evse,
+        reason: StopReason,
+        token: Token | None = None,
+        at: float | None = None,
+        trigger: Trigger | None = None,
+    ) -> None:
+        """Decide the end of what runs; contacts open, then the register is read.
 
-        ``at``: when what ended it happened (monotonic), if that was before now.
+        ``at``: when what ended it happened (monotonic), if that was before now. ``trigger``: what the end is recorded
+        for, where that does not follow from the reason.
         """
-        session = evse.running
+        session = evse.session
         if session is None:
+            return
+        if session.phase is not Phase.RUNNING:
+            self._stop_idle(evse, session, reason, token, trigger)
             return
         session.phase = Phase.STOPPING
         session.stopped, session.reason = self._site.moment.stamp(at), reason
         session.stop_token = token.uid if token else ""
+        session.trigger_end = trigger
+        stop = read(session.stop_points)
+        session.ends = not stop or reason not in _BY_AUTHORISATION or ends_unauthorised(stop) or not session.told
         evse.opened_at = None
-        log.info("EVSE %d: transaction %s ends: %s", evse.id, session.transaction, reason.value)
+        if session.ends:
+            log.info("EVSE %d: transaction %s ends: %s", evse.id, session.transaction, reason.value)
+        else:
+            self._end_authorisation(evse, session, reason, token)
+
+    def _end_authorisation(self, evse: Evse, session: Session, reason: StopReason, token: Token | None) -> None:
+        """The charging ends, the transaction goes on without a driver (E07, E05.FR.09)."""
+        session.granted, session.cause = False, reason
+        self._site.record(
+            TransactionUpdated(
+                session.transaction,
+                evse.id,
+                None,
+                not self._site.online,
+                trigger_of(reason),
+                token.uid if token else "",
+                token.kind if token else "",
+            ),
+            session.stopped,
+        )
+        # An end that has to wait for the energy to stop (E06.FR.07): figure 55.
+        if session.flowed and Point.ENERGY_TRANSFER in read(session.stop_points):
+            session.ends, session.trigger_end, session.stop_token = True, Trigger.CHARGING_STATE_CHANGED, ""
+        log.info("EVSE %d: transaction %s goes on without a driver: %s", evse.id, session.transaction, reason.value)
+
+    def _stop_idle(
+        self, evse: Evse, session: Session, reason: StopReason, token: Token | None, trigger: Trigger | None
+    ) -> None:
+        """End a transaction that is open while nothing can flow."""
+        if session.open and session.phase is not Phase.STOPPING:
+            self._closing.at_once(evse, session, reason, trigger, token.uid if token else "")
+            if evse.connected or (evse.connected is None and session.joined):
+                # The next one begins with the next vehicle, or the next driver.
+                session.phase = Phase.FINISHED
+                session.left = False
+            else:
+                evse.session = None
+
+    def call_off(self, evse: Evse, reason: StopReason) -> None:
+        """Whoever waits at this EVSE waits no longer."""
+        session = evse.session
+        if session is None or session.phase is not Phase.WAITING:
+            return
+        log.info("EVSE %d: the authorisation of token %s lapses", evse.id, session.token.masked)
+        if session.open:
+            self._stop_idle(evse, session, reason, None, None)
+        else:
+            evse.session = None
+
+    def _drop_waiting(self, session: Session, reason: StopReason, token: Token | None = None) -> None:
+        site = self._site
+        site.waiting = [other for other in site.waiting if other is not session]
+        if session.open:
+            self._closing.at_once(None, session, reason, uid=token.uid if token else "")
+
+    def stop_waiting(self, session: Session, reason: StopReason, token: Token | None = None) -> None:
+        """End the transaction of somebody who is authorised and has no EVSE yet."""
+        self._drop_waiting(session, reason, token)
 
     def start_answered(self, transaction: str, info: TokenInfo) -> None:
-        """The network's verdict on a token whose transaction has begun (OCPP 1.6 §4.8)."""
+        """The network's verdict on a token whose transaction has begun (OCPP 1.6 §4.8; 2.0.1 E05)."""
         site = self._site
+        for waiting in list(site.waiting):
+            if waiting.transaction == transaction and info.status is not TokenStatus.ACCEPTED:
+                self._drop_waiting(waiting, StopReason.DE_AUTHORIZED)
+                return
         for evse in site.evses.values():
             session = evse.session
             if session is None or session.transaction != transaction:
@@ -172,13 +218,22 @@ class Transactions:
             session.group = info.group or session.group
             if info.status is TokenStatus.ACCEPTED:
                 session.cap = None
-            if info.status is TokenStatus.ACCEPTED or evse.running is None:
+            if info.status is TokenStatus.ACCEPTED or not session.granted:
                 return
-            log.warning("EVSE %d: the network refuses token %s: %s", evse.id, session.token.masked, info.status.value)
-            if not session.refused:
-                session.refused = True
-                session.refused_wh = session.register_wh if session.register_wh is not None else session.start_wh
+            self._refuse(evse, session, info.status)
             return
+
+    def _refuse(self, evse: Evse, session: Session, status: TokenStatus) -> None:
+        if session.phase is not Phase.RUNNING and not (session.open and session.phase is Phase.WAITING):
+            return
+        log.warning("EVSE %d: the network refuses token %s: %s", evse.id, session.token.masked, status.value)
+        if session.stop_points and self._site.settings.boolean("TxCtrlr.StopTxOnInvalidId"):
+            # E05.FR.09, E05.FR.10: at once; MaxEnergyOnInvalidId is for transactions that go on.
+            self.stop(evse, StopReason.DE_AUTHORIZED)
+            session.hold_cable = evse.socket and evse.connected is True  # E05.FR.11
+        elif not session.refused:
+            session.refused = True
+            session.refused_wh = session.register_wh if session.register_wh is not None else session.start_wh
 
     # ---- one step -----------------------------------------------------------------------------------------------
 
@@ -187,25 +242,40 @@ class Transactions:
         self._time_out_waiting()
         for evse in sorted(self._site.evses.values(), key=lambda evse: evse.connected_at):
             self._settle(evse)
+        for session in self._site.waiting:
+            self._beginning.without_evse(session)
 
     def _settle(self, evse: Evse) -> None:
         self._follow_cable(evse)
         self._assign(evse)
         session = evse.session
         if session is not None and session.phase is Phase.WAITING:
-            self._try_start(evse, session)
+            self._beginning.at_evse(evse, session)
         if evse.running is not None:
             self._watch(evse, evse.running)
-        if evse.session is not None and evse.session.phase is Phase.STOPPING:
-            self._try_end(evse, evse.session)
+        elif session is not None and session.open and (fault := fault_that_ends(evse)) is not None:
+            self.stop(evse, reason_of(fault))
+        stopping = evse.session if evse.session is not None and evse.session.phase is Phase.STOPPING else None
+        if stopping is not None and self._closing.charging(evse, stopping):
+            self._follow_cable(evse)
 
     def _follow_cable(self, evse: Evse) -> None:
         session = evse.session
-        if session is None or session.phase is not Phase.FINISHED or evse.connected is None:
+        if session is None or evse.connected is None:
+            return
+        if session.vacant and not evse.connected:
+            # E06.FR.02; and without driver and vehicle there is nothing left that could end it.
+            if session.open:
+                self._closing.at_once(evse, session, StopReason.EV_DISCONNECTED)
+            evse.session = None
+            return
+        if session.phase is not Phase.FINISHED:
             return
         if not evse.connected and not session.left:
             session.left = True
-            self._record_unplugged(evse, session)
+            self._closing.unplugged(evse, session)
+        if not evse.connected and session.open:
+            self._closing.at_once(evse, session, StopReason.EV_DISCONNECTED, Trigger.EV_COMMUNICATION_LOST)
         gone = not evse.connected and not evse.cable_in
         back = evse.connected and session.left and not session.hold_cable
         if gone or back:
@@ -214,13 +284,15 @@ class Transactions:
     def _assign(self, evse: Evse) -> None:
         """A vehicle came, or is there, for whoever waits."""
         site = self._site
-        if evse.session is not None or evse.connected is not True or not self.usable(evse):
+        session = evse.session
+        vacant = session is None or session.vacant
+        if not vacant or evse.connected is not True or not self.usable(evse):
             return
         if site.waiting:
             # Who tapped first has the first plug that comes after the tap.
             first = site.waiting[0]
             after = evse.connected_at >= first.authorised.monotonic_s or first.authorised.boot != site.moment.boot
-            if after and not obstacle(site, evse, first.token, first.group, len(site.waiting) - 1):
+            if after and session is None and not obstacle(site, evse, first.token, first.group, len(site.waiting) - 1):
                 site.waiting.pop(0)
                 evse.session = first
                 return
@@ -228,6 +300,11 @@ class Transactions:
             token = Token(site.config.authorisation.free_vend_token, "NoAuthorization")
             if not obstacle(site, evse, token, ""):
                 self.authorise(evse, token, "", StartTrigger.FREE_VEND)
+                return
+        if session is None and site.flexible and Point.EV_CONNECTED in self._beginning.start_points():
+            plugged = StartTrigger.CABLE_PLUGGED_IN
+            evse.session = Session(Phase.WAITING, NOBODY, plugged, site.moment.stamp(), site.next_order())
+            evse.session.granted = False
 
     def usable(self, evse: Evse) -> bool:
         """True when a transaction could begin here."""
@@ -235,14 +312,19 @@ class Transactions:
 
     def _time_out_waiting(self) -> None:
         site = self._site
-        site.waiting = [session for session in site.waiting if not self._timed_out(session)]
+        for waiting in list(site.waiting):
+            if self._timed_out(waiting):
+                self._drop_waiting(waiting, StopReason.TIMEOUT)
         for evse in site.evses.values():
             session = evse.session
             if session is None or session.phase is not Phase.WAITING:
                 continue
-            if not evse.operative or site.resetting is not None or self._timed_out(session):
-                log.info("EVSE %d: the authorisation of token %s lapses", evse.id, session.token.masked)
-                evse.session = None
+            if site.resetting is not None:
+                self.call_off(evse, StopReason.SCHEDULED_RESET)
+            elif not evse.operative and not (session.open and session.joined):
+                self.call_off(evse, StopReason.OTHER)
+            elif session.granted and not session.joined and self._timed_out(session):
+                self.call_off(evse, StopReason.TIMEOUT)  # E03.FR.05
 
     def _timed_out(self, session: Session) -> bool:
         deadline = self._connection_deadline(session)
@@ -251,58 +333,11 @@ class Transactions:
     def _connection_deadline(self, session: Session) -> float | None:
         """End of EVConnectionTimeOut (OCPP 1.6 ConnectionTimeOut); None where there is none."""
         timeout_s = self._site.settings.integer("TxCtrlr.EVConnectionTimeOut")
-        if not timeout_s:
+        if not timeout_s or not session.granted:
             return None
         if session.authorised.boot != self._site.moment.boot:
             session.authorised = self._site.moment.stamp()
         return session.authorised.monotonic_s + timeout_s
-
-    def _try_start(self, evse: Evse, session: Session) -> None:
-        site = self._site
-        ready = evse.connected is True and site.control and not evse.stopped_by_fault and evse.observation is not None
-        if not ready or site.books.closed:
-            evse.start_by = None
-            return
-        sample = evse.fresh_meter(site.now)
-        if sample is None and evse.config.meter and FaultCode.METER not in evse.faults:
-            if evse.start_by is None:
-                evse.start_by = site.now + METER_WAIT_S
-            if site.now < evse.start_by:
-                return
-        stale = sample is None and bool(evse.config.meter)
-        if stale:
-            log.warning("EVSE %d: the meter is silent; the transaction starts at the last good register", evse.id)
-        plugged_last = evse.connected_at > session.authorised.monotonic_s
-        if session.trigger is StartTrigger.AUTHORIZED and plugged_last:
-            session.trigger = StartTrigger.CABLE_PLUGGED_IN
-        session.phase = Phase.RUNNING
-        session.transaction = str(uuid.uuid4())
-        session.started = site.moment.stamp()
-        session.authorised = session.started
-        session.start_wh = sample.energy_import_wh if sample is not None else evse.register_wh or 0.0
-        session.register_wh = session.start_wh
-        evse.start_by = evse.resting_since = None
-        self._signing.begin(evse, session)
-        samples = self._metering.begin(evse, session)
-        site.record(
-            TransactionStarted(
-                session.transaction,
-                evse.id,
-                session.token.uid,
-                session.token.kind,
-                session.start_wh,
-                session.trigger,
-                not site.online,
-                session.group,
-                session.remote_start_id,
-                reservation=take(site, evse, session.token, session.group),
-                samples=samples,
-                meter_stale=stale,
-            ),
-            session.started,
-        )
-        self._metering.started(evse, session)
-        log.info("EVSE %d: transaction %s begins at %.0f Wh", evse.id, session.transaction, session.start_wh)
 
     def _watch(self, evse: Evse, session: Session) -> None:
         """Whatever ends a running transaction."""
@@ -318,12 +353,23 @@ class Transactions:
             session.left = session.phase is Phase.STOPPING
         elif session.cap is not None and session.cap.ends and (reached := used_up(site, evse, session)) is not None:
             self.stop(evse, reached)
-        elif session.refused and settings.boolean("TxCtrlr.StopTxOnInvalidId"):
+        elif (bound := self.bounds.reached(evse, session)) is not None:
+            self._bounded(evse, session, bound)
+        elif session.refused and settings.boolean("TxCtrlr.StopTxOnInvalidId") and not session.stop_points:
             most_wh = settings.integer("TxCtrlr.MaxEnergyOnInvalidId")
             register_wh = session.register_wh if session.register_wh is not None else session.refused_wh
             if register_wh - session.refused_wh >= most_wh:
                 self.stop(evse, StopReason.DE_AUTHORIZED)
                 session.hold_cable = evse.socket  # OCPP 1.6 §4.8: until the same id or group is presented
+
+    def _bounded(self, evse: Evse, session: Session, bound: StopReason) -> None:
+        """A limit of the transaction is reached (2.1 E16.FR.05, E16.FR.06)."""
+        if Point.ENERGY_TRANSFER in read(session.stop_points):
+            self.stop(evse, bound)
+        elif session.limit_reached is None:
+            session.limit_reached = trigger_of(bound)
+            session.state = ChargingState.SUSPENDED_EVSE
+            self.note(evse, session, session.limit_reached, session.state)
 
     @staticmethod
     def _replugged(evse: Evse, session: Session) -> bool:
@@ -331,7 +377,8 @@ class Transactions:
         started, observation = session.started, evse.observation
         if started is None or observation is None or observation.plugged_at is None:
             return False
-        return session.authorised.boot == started.boot and observation.plugged_at > started.monotonic_s
+        same_boot = session.authorised.boot == started.boot
+        return same_boot and observation.plugged_at > max(started.monotonic_s, session.authorised.monotonic_s)
 
     def _left_at(self, evse: Evse, session: Session) -> float | None:
         """When the vehicle left, as control saw it while this agent was away; None when we saw it ourselves."""
@@ -344,78 +391,51 @@ class Transactions:
 
     def _vehicle_gone(self, evse: Evse, session: Session) -> None:
         settings = self._site.settings
+        stop = read(session.stop_points)
         plug_gone = evse.socket and not evse.cable_in
-        if plug_gone or settings.boolean("TxCtrlr.StopTxOnEVSideDisconnect"):
+        ends = plug_gone or settings.boolean("TxCtrlr.StopTxOnEVSideDisconnect")  # E09.FR.01
+        ends = ends or ends_unconnected(stop) or (session.flowed and Point.ENERGY_TRANSFER in stop)
+        if ends:
             self.stop(evse, StopReason.EV_DISCONNECTED, at=self._left_at(evse, session))
             unlock = settings.boolean("OCPPCommCtrlr.UnlockOnEVSideDisconnect")
             session.hold_cable = evse.socket and not plug_gone and not unlock
+        elif stop and not evse.socket and self._away_too_long(session):
+            self.stop(evse, StopReason.TIMEOUT)  # E10.FR.02
 
-    def _try_end(self, evse: Evse, session: Session) -> None:
-        last = self._ending.register(evse, session)
-        if last is None or not self._signing.ended(evse, session):
-            return
-        register_wh, stale = last
-        samples = self._metering.end(evse, session)
-        self._record_end(evse.id, session, register_wh, samples, stale)
-        session.phase = Phase.FINISHED
-        session.history = []
-        self._ending.done(evse)
-        session.left = evse.connected is False
-        if session.left:
-            self._record_unplugged(evse, session)
-        self._site.keep("station", f"register:{evse.id}", register_wh)
-        self._follow_cable(evse)
+    def _away_too_long(self, session: Session) -> bool:
+        deadline = self._return_deadline(session)
+        return deadline is not None and self._site.now >= deadline
 
-    def _record_unplugged(self, evse: Evse, session: Session) -> None:
-        if self._site.settings.boolean("TariffCostCtrlr.IdleFeeAfterStop"):
-            self._site.record(Unplugged(session.transaction, evse.id))
+    def _return_deadline(self, session: Session) -> float | None:
+        """Until when a vehicle that left a fixed cable may come back. OCPP names no time for it; ours is
+        EVConnectionTimeOut."""
+        timeout_s = self._site.settings.integer("TxCtrlr.EVConnectionTimeOut")
+        apart = session.apart
+        if apart is None or not timeout_s:
+            return None
+        if apart.boot != self._site.moment.boot:
+            session.apart = apart = self._site.moment.stamp()
+        return apart.monotonic_s + timeout_s
 
-    def _record_end(
-        self, number: int, session: Session, register_wh: float, samples: tuple[Any, ...], stale: bool
+    # ---- what is told on the way ---------------------------------------------------------------------------------
+
+    def note(
+        self, evse: Evse, session: Session, trigger: Trigger, state: ChargingState | None = None, **more: Any
     ) -> None:
-        # A meter that was exchanged or lost its register must not make energy negative.
-        final_wh = max(register_wh, session.start_wh)
-        signed, long = self._signing.collected(session)
-        self._site.record(
-            TransactionEnded(
-                session.transaction,
-                number,
-                final_wh,
-                session.reason,
-                not self._site.online,
-                session.stop_token,
-                samples,
-                meter_stale=stale or final_wh != register_wh,
-                signed=signed,
-            ),
-            session.stopped,
-        )
-        if long:
+        """Put something on the books that happened within an open transaction. Only OCPP 2.x tells it."""
+        if session.open:
             offline = not self._site.online
-            self._site.record(MeterSigned(session.transaction, number, long, offline), session.stopped)
+            self._site.record(TransactionUpdated(session.transaction, evse.id, state, offline, trigger, **more))
+
+    def energy_flows(self, evse: Evse, session: Session) -> None:
+        """Energy flows in a transaction that the network has not heard of yet."""
+        self._beginning.energy_flows(evse, session)
 
     # ---- documents ----------------------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Keep what changed. A register alone is renewed every few minutes only."""
-        site = self._site
-        for evse in site.evses.values():
-            session = evse.session
-            mark = session.mark() if session is not None else None
-            if session is None:
-                if evse.saved is not None:
-                    site.keep("session", str(evse.id), None)
-            elif mark != evse.saved or self._save_due(session):
-                session.saved_utc_s = site.moment.utc_s
-                site.keep("session", str(evse.id), session.document())
-            evse.saved = mark
-        marks = _marks(site.waiting)
-        if marks != self._waiting_saved:
-            self._waiting_saved = marks
-            site.keep("session", "waiting", [session.document() for session in site.waiting] or None)
-
-    def _save_due(self, session: Session) -> bool:
-        return session.phase is Phase.RUNNING and abs(self._site.moment.utc_s - session.saved_utc_s) >= SAVE_S
+        """Keep what changed."""
+        self._store.save()
 
     def wake(self) -> float | None:
         site = self._site
@@ -424,16 +444,13 @@ class Transactions:
             session = evse.session
             if session is None:
                 continue
+            due.append(self._store.wake(session))
             if session.phase is Phase.WAITING:
-                due += [self._connection_deadline(session), evse.start_by]
+                due += [None if session.joined else self._connection_deadline(session), evse.start_by]
             elif session.phase is Phase.RUNNING:
                 due.append(cap_wake(site, session))
-                due.append(site.now + max(0.0, SAVE_S - abs(site.moment.utc_s - session.saved_utc_s)))
+                due.append(self.bounds.wake(session))
+                due.append(self._return_deadline(session) if not evse.socket else None)
             elif session.phase is Phase.STOPPING:
-                due.append(self._ending.deadline(evse, session))
-                due.append(self._signing.deadline(evse, session))
+                due.append(self._closing.wake(evse, session))
         return earliest(due)
-
-
-def _marks(sessions: list[Session]) -> Hashable:
-    return tuple(session.mark() for session in sessions)

@@ -188,9 +188,27 @@ class FakeJournal:
         self._check()
         return self.numbers.get(transaction)
 
+    def newest(self) -> int:
+        self._check()
+        return self._next
+
+    def waits(self, transaction: str) -> bool:
+        self._check()
+        return any(row.event.transaction == transaction or not transaction for row in self.pending(10**9))
+
     def transaction_of(self, number: int) -> str | None:
         self._check()
         return next((name for name, known in self.numbers.items() if known == number), None)
+
+
+class FakeTransactions:
+    """``agent.ocpp.transaction_port.TransactionPort``, with nothing open."""
+
+    def speak(self, flexible: bool) -> None:
+        self.flexible = flexible
+
+    def open(self) -> dict[str, int]:
+        return {}
 
 
 @dataclass
@@ -205,6 +223,7 @@ class FakeStation:
     schedule: Composite | None = None
     public_keys: dict[int, str] = field(default_factory=dict)
     pins: list[tuple[str, str]] = field(default_factory=list)
+    transactions: FakeTransactions = field(default_factory=FakeTransactions)
     on: Mapping[str, Any] = field(default_factory=dict)
     """Called when a method of this name is: its argument is the station."""
 

@@ -6,7 +6,7 @@ import pytest
 from station_world import World, config
 
 from agent.config.schema import MeterLoss
-from agent.journal.events import MeterSampled, StartTrigger, StopReason, TransactionEnded
+from agent.journal.events import MeterSampled, StartTrigger, StopReason, TransactionEnded, TransactionUpdated
 from agent.link.messages import FaultCode, FaultReport, HoldCable, TokenPresented, Welcome, Withdraw
 from agent.station.authorisation import Verdict, decide
 from agent.station.commands import (
@@ -455,7 +455,7 @@ def test_the_vehicle_pauses_and_resumes():
     world.run(3)
     assert world.status() == "Charging"
     assert world.reasons() == []
-    states = [event.state.value for event in world.records if hasattr(event, "state")]
+    states = [event.state.value for event in world.records if isinstance(event, TransactionUpdated)]
     assert states == ["Charging", "SuspendedEV", "Charging"]
 
 

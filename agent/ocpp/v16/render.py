@@ -18,6 +18,7 @@ from agent.journal.events import (
     TransactionStarted,
     TransactionUpdated,
     Unplugged,
+    begins,
 )
 from agent.ocpp.delivery import Receipt, Rendered
 from agent.ocpp.schema import MAX_INTEGER
@@ -33,6 +34,7 @@ UNKNOWN_TRANSACTION = -1
 """Errata 3.18: the id to use when the start was never confirmed."""
 
 STOP_REASONS: Mapping[StopReason, str] = {
+    StopReason.COST_LIMIT_REACHED: "Other",
     StopReason.DE_AUTHORIZED: "DeAuthorized",
     StopReason.EMERGENCY_STOP: "EmergencyStop",
     StopReason.ENERGY_LIMIT_REACHED: "Other",
@@ -46,6 +48,7 @@ STOP_REASONS: Mapping[StopReason, str] = {
     StopReason.REBOOT: "Reboot",
     StopReason.REMOTE: "Remote",
     StopReason.SCHEDULED_RESET: "SoftReset",
+    StopReason.STOPPED_BY_EV: "Other",
     StopReason.TIME_LIMIT_REACHED: "Other",
     StopReason.TIMEOUT: "Other",
     StopReason.UNLOCK_COMMAND: "UnlockCommand",
@@ -124,19 +127,27 @@ _STATION_STATUSES = (ConnectorStatus.AVAILABLE, ConnectorStatus.UNAVAILABLE, Con
 class Renderer16:
     """See ``agent.ocpp.delivery.Renderer``."""
 
+    numbers_messages = False
+
+    def numbered(self, _event: Event) -> bool:
+        return False
+
     def render(self, event: Event, utc_s: float, number: int | None) -> Rendered | None:
         match event:
             case TransactionStarted():
-                return Rendered("StartTransaction", _start(event, utc_s))
+                # Begun under 2.x, before driver or EVSE were known: told by the event from which on they are.
+                return Rendered("StartTransaction", _start(event, utc_s)) if begins(event) else None
             case MeterSampled():
                 transaction = UNKNOWN_TRANSACTION if number is None else number
                 return meter_values(event.evse, utc_s, event.samples, transaction)
             case MeterSigned():
                 return Rendered("MeterValues", _signed(event, utc_s, number))
+            case TransactionEnded(anonymous=True):
+                return None  # nobody was ever authorised, so nothing flowed
             case TransactionEnded():
                 return Rendered("StopTransaction", _stop(event, utc_s, number))
             case TransactionUpdated():
-                return None
+                return Rendered("StartTransaction", _late_start(event, utc_s)) if begins(event) else None
             case Unplugged():
                 # OCA "California Pricing": queued as messages of a transaction are. Useless without its number.
                 return None if number is None else Rendered("DataTransfer", _unplugged(utc_s, number))
@@ -145,7 +156,7 @@ class Renderer16:
         """Read the answer. Only a start's answer holds something we cannot do without: the transaction's number."""
         if isinstance(event, TransactionEnded):
             return Receipt(info=token_info(payload.get("idTagInfo")))
-        if not isinstance(event, TransactionStarted):
+        if not begins(event):
             return Receipt()
         number = payload.get("transactionId")
         if type(number) is not int or not -MAX_INTEGER <= number <= MAX_INTEGER:
@@ -166,6 +177,19 @@ def _start(event: TransactionStarted, utc_s: float) -> dict[str, Any]:
         "connectorId": event.evse,
         "idTag": id_tag(event.token),
         "meterStart": whole_wh(event.meter_wh),
+        "timestamp": time_text(utc_s),
+    }
+    if event.reservation is not None:
+        payload["reservationId"] = event.reservation
+    return payload
+
+
+def _late_start(event: TransactionUpdated, utc_s: float) -> dict[str, Any]:
+    assert event.start_wh is not None
+    payload: dict[str, Any] = {
+        "connectorId": event.evse,
+        "idTag": id_tag(event.token),
+        "meterStart": whole_wh(event.start_wh),
         "timestamp": time_text(utc_s),
     }
     if event.reservation is not None:

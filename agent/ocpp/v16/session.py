@@ -87,6 +87,10 @@ class Session16(BaseSession):
 
     # ---- what is said ----
 
+    def _online(self, now: float, *, everything: bool, beat_at_once: bool) -> None:
+        self._station.transactions.speak(flexible=False)
+        super()._online(now, everything=everything, beat_at_once=beat_at_once)
+
     def _boot_payload(self) -> Payload:
         return boot_notification(self._config.station, f"evse-agent {__version__}")
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from agent.journal.events import SignedValue
+from agent.ocpp.signed_data import encoded, key_text
 from agent.ocpp.times import time_text
 from agent.ocpp.v16.configuration import LiveKey
 from agent.station.commands import SettingAnswer
-
-
-def key_text(public_key: str) -> str:
-    """Return the content of publicKey for a key in hexadecimal DER (3.2.2); empty for none."""
-    return _base64(f"oca:base16:asn1:{public_key}") if public_key else ""
 
 
 def meter_value(value: SignedValue, utc_s: float) -> dict[str, Any]:
@@ -23,7 +18,7 @@ def meter_value(value: SignedValue, utc_s: float) -> dict[str, Any]:
 
     The set goes as it is, however long: cut short it would be worth nothing."""
     signed = {
-        "signedMeterData": _base64(value.data),
+        "signedMeterData": encoded(value.data),
         "signingMethod": value.signing_method,
         "encodingMethod": value.encoding,
         "publicKey": key_text(value.public_key),
@@ -47,7 +42,3 @@ def _public_key_key(evse: int, public_key: Callable[[int], str]) -> LiveKey:
     return LiveKey(
         f"MeterPublicKey{evse}", lambda: key_text(public_key(evse)), lambda _: SettingAnswer.REJECTED, writable=False
     )
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.config.schema import Config
+from agent.journal.events import Event
 from agent.ocpp.base import Done, Payload, Reply
 from agent.ocpp.part import Part
 from agent.ocpp.ports import JournalPort, StationPort, UplinkState
@@ -56,6 +57,8 @@ class Talk:
     state: Callable[[], UplinkState]
     note: Callable[[str, str], None]
     """(kind, text): to a log that cannot be flooded."""
+    waits: Callable[[str], bool] = lambda _transaction: False
+    """Whether events of a transaction (empty: of any) wait for delivery."""
     triggers: dict[str, Trigger] = field(default_factory=dict)
     """What TriggerMessage may name, by name of the message; every block's are in it before the first request."""
 
@@ -107,3 +110,6 @@ class Block(Part):
     def triggers(self) -> Mapping[str, Trigger]:
         """Messages that the network may ask to be sent (F06)."""
         return {}
+
+    def answered(self, event: Event, answer: Mapping[str, Any]) -> None:
+        """The network has answered an event of a transaction (TransactionEventResponse), and that is durable."""

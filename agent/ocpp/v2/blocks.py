@@ -5,8 +5,9 @@ from __future__ import annotations
 from agent.ocpp.v2.block import Block, Talk
 from agent.ocpp.v2.device_blocks import device_blocks
 from agent.ocpp.v2.smart_charging import SmartCharging2
+from agent.ocpp.v2.transactions import Transactions2
 
 
 def blocks(talk: Talk) -> list[Block]:
     """Make them. A block may see the others' triggers in ``talk.triggers``, not the others."""
-    return [*device_blocks(talk), SmartCharging2(talk)]
+    return [*device_blocks(talk), SmartCharging2(talk), Transactions2(talk)]

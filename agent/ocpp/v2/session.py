@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent import __version__
-from agent.journal.events import SampledValue
+from agent.journal.events import Event, SampledValue
 from agent.ocpp.base import BaseSession, Payload, Reply
 from agent.ocpp.rpc import Priority, Request
 from agent.ocpp.schema import Schemas
@@ -32,7 +32,7 @@ class Session2(BaseSession):
     def __init__(self, version: Version, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
         self._version = version
-        self._talk = Talk(version, surroundings, self._call, self._send, lambda: self.state, self._note)
+        self._talk = Talk(version, surroundings, self._call, self._send, lambda: self.state, self._note, self._waits)
         made = blocks(self._talk)
         self._parts.extend(made)
         self._handlers: dict[str, Handler] = {}
@@ -45,6 +45,15 @@ class Session2(BaseSession):
             self._handlers.update(block.handlers())
             self._talk.triggers.update(block.triggers())
         self._begin(Schemas(version.schemas), version.codes, self._handlers.keys(), Renderer2(version))
+        self._delivery.answered = self._answered
+        self._blocks = made
+
+    def _answered(self, event: Event, answer: Mapping[str, Any]) -> None:
+        for block in self._blocks:
+            block.answered(event, answer)
+
+    def _waits(self, transaction: str) -> bool:
+        return self._delivery.waits(transaction, self._around.now())
 
     def _send(self, action: str, payload: Payload) -> None:
         self._rpc.send(action, payload)
