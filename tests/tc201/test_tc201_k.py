@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
+import pytest
+
 from agent.local.rpc import RpcError
 from agent.ocpp.times import read_time, time_text
-from tests.tc201.rig import Rig201, case, replace
+from tests.tc201.rig import Refusal, Rig201, case
 
 MAX, DEFAULT, TX = "ChargingStationMaxProfile", "TxDefaultProfile", "TxProfile"
 SLACK_S = 20
@@ -403,4 +404,327 @@ async def test_tc_k_60_cs_tx_profile_of_a_running_transaction(rig: Rig201) -> No
     assert await reported(rig) == []  # K02.FR.05
 
 
-__all__ = ["RpcError", "asyncio", "replace"]
+# ---- rules that no case asks for ------------------------------------------------------------------------------------
+
+
+@case(evses=2)
+async def test_each_refusal_has_its_reason(rig: Rig201) -> None:
+    assert await refused(rig, 1, profile(1, purpose="ChargingStationExternalConstraints")) == "UnsupportedPurpose"
+    assert await refused(rig, 0, profile(1, purpose=MAX, kind="Relative")) == "InvalidProfile"  # K01.FR.38
+    assert await refused(rig, 1, profile(1, (5, 6.0))) == "InvalidSchedule"  # K01.FR.31
+    assert await refused(rig, 1, profile(1, (0, 6.0), (60, 7.0), (30, 8.0))) == "InvalidSchedule"  # K01.FR.35
+    assert await refused(rig, 1, profile(1, phases=1)) == "InvalidSchedule"  # K01.FR.43
+    assert await refused(rig, 1, profile(1, level=51)) == "InvalidStackLevel"
+    assert await refused(rig, 1, profile(1, *((n, 6.0) for n in range(301)))) == "TooManyElements"
+    assert await refused(rig, 1, profile(-2_000_000)) == "InvalidProfileId"
+    several = profile(1)
+    several["chargingSchedule"] *= 2
+    assert await refused(rig, 1, several) == "InvalidSchedule"  # K01.FR.34
+    assert await refused(rig, 1, profile(1, validTo="soon")) == "InvalidProfile"
+    assert await refused(rig, 1, profile(1, start="soon")) == "InvalidSchedule"
+    await install(rig, 1, profile(1))
+    assert await refused(rig, 0, profile(2)) == "DuplicateProfile"  # K01.FR.52
+    await install(rig, 0, profile(3, level=1))
+    assert await refused(rig, 2, profile(4, level=1)) == "DuplicateProfile"  # K01.FR.53
+    for number in range(10, 108):
+        await install(rig, 1, profile(number, validFrom=at(number * 10), validTo=at(number * 10 + 9), level=2))
+    assert await refused(rig, 1, profile(400, level=3)) == "OutOfStorage"
+
+
+@case()
+async def test_a_long_report_comes_in_parts(rig: Rig201) -> None:
+    for number in range(1, 8):
+        values = profile(number, *((n * 60, 6.0 + n % 10) for n in range(100)), level=number)
+        await install(rig, 1, values)
+    found = await reported(rig)
+    assert [each["id"] for _, each in found] == [1, 2, 3, 4, 5, 6, 7]
+    reports = rig.sent("ReportChargingProfiles")
+    assert len(reports) > 2
+    assert [report["tbc"] for report in reports] == [True] * (len(reports) - 1) + [False]
+
+
+# ---- K06, K07: without the network ----------------------------------------------------------------------------------
+
+
+@case(evses=2, settings={"AuthCtrlr.OfflineTxForUnknownIdEnabled": "true"})
+async def test_k06_k07_profiles_hold_without_the_network(rig: Rig201) -> None:
+    transaction = await rig.charge()
+    await install(rig, 0, profile(1, (0, 8.0)))
+    await install(rig, 1, profile(2, (0, 10.0), purpose=TX, kind="Relative", transactionId=transaction))
+    await rig.until(lambda: permit_a(rig) == 10.0)
+    await rig.go_offline()
+    rig.hardware.plug(2)
+    rig.hardware.tap("OTHER", 2)
+    await rig.until(lambda: permit_a(rig, 2) == 8.0)  # K07.FR.01
+    assert permit_a(rig) == 10.0  # K06.FR.01
+    await rig.go_online()
+
+
+# ---- K11 to K13: limits of the site ---------------------------------------------------------------------------------
+
+
+def local(rig: Rig201, method: str, **parameters: Any) -> Any:
+    """Call a method of the local API."""
+    assert rig.app is not None
+    return rig.app.charging.methods()[f"charging.{method}"].function(**parameters)
+
+
+@case()
+async def test_k11_a_limit_of_the_site_while_charging(rig: Rig201) -> None:
+    await rig.charge()
+    local(rig, "limit", limit=10.0)
+    told = await rig.expect("NotifyChargingLimit")
+    assert told["chargingLimit"] == {"chargingLimitSource": "EMS"}  # K11.FR.02, FR.05
+    assert told["evseId"] == 0
+    (schedule,) = told["chargingSchedule"]  # K11.FR.03
+    assert schedule["chargingRateUnit"] == "A"
+    assert schedule["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 10.0}]
+    await rig.until(lambda: permit_a(rig) == 10.0)  # K11.FR.01
+    answer = await rig.call("GetChargingProfiles", requestId=900, chargingProfile={"chargingLimitSource": ["EMS"]})
+    assert answer["status"] == "Accepted"
+    report = await rig.expect("ReportChargingProfiles", requestId=900)
+    assert (report["chargingLimitSource"], report["evseId"]) == ("EMS", 0)
+    (found,) = report["chargingProfile"]
+    assert found["chargingProfilePurpose"] == "ChargingStationExternalConstraints"  # K11.FR.06
+    assert found["chargingProfileKind"] == "Absolute"
+    assert found["id"] < 0
+    assert (await composite(rig, 1))[0][1] == 10.0  # K08.FR.04
+    assert await rig.call("ClearChargingProfile", chargingProfileId=found["id"]) == {"status": "Unknown"}  # K10.FR.09
+    purpose = {"chargingProfilePurpose": "ChargingStationExternalConstraints"}
+    assert await rig.call("ClearChargingProfile", chargingProfileCriteria=purpose) == {"status": "Unknown"}  # K10.FR.08
+    assert await refused(rig, 0, profile(found["id"], purpose=MAX)) == "InvalidProfileId"  # K01.FR.05
+    local(rig, "release")
+    assert await rig.expect("ClearedChargingLimit") == {"chargingLimitSource": "EMS", "evseId": 0}  # K13.FR.02
+    await rig.until(lambda: permit_a(rig) == 32.0)  # K13.FR.01
+
+
+@case(
+    settings={
+        "SmartChargingCtrlr.LimitChangeSignificance": "10",
+        "SmartChargingCtrlr.NotifyChargingLimitWithSchedules": "false",
+    }
+)
+async def test_k12_only_what_is_significant_is_told(rig: Rig201) -> None:
+    local(rig, "limit", limit=20.0, evse=1, source="SO")
+    told = await rig.expect("NotifyChargingLimit")
+    assert told == {"chargingLimit": {"chargingLimitSource": "SO"}, "evseId": 1}  # K12.FR.02 to FR.04
+    local(rig, "limit", limit=21.9, evse=1, source="SO")
+    local(rig, "limit", limit=18.1, evse=1, source="SO")
+    await rig.silent("NotifyChargingLimit")  # SC.03
+    local(rig, "limit", limit=17.9, evse=1, source="SO")
+    await rig.expect("NotifyChargingLimit")
+    assert (await composite(rig, 1))[0][1] == 17.9
+
+
+@case()
+async def test_k12_a_schedule_of_the_site_is_told_and_released_while_offline(rig: Rig201) -> None:
+    periods = [{"start_s": 0, "limit": 11_000.0}, {"start_s": 600, "limit": 4140.0}]
+    local(rig, "schedule", periods=periods, unit="W", evse=1, source="Other", lasts_s=3600)
+    told = await rig.expect("NotifyChargingLimit")
+    (schedule,) = told["chargingSchedule"]
+    assert schedule["chargingSchedulePeriod"] == [
+        {"startPeriod": 0, "limit": 11_000.0},
+        {"startPeriod": 600, "limit": 4140.0},
+    ]
+    assert [each["limit"] for each in local(rig, "limits")] == [11_000.0]
+    await rig.go_offline()
+    local(rig, "release", evse=1, source="Other")
+    local(rig, "limit", limit=9.0)
+    await rig.go_online()
+    await rig.expect("NotifyChargingLimit", evseId=0)
+    assert await rig.expect("ClearedChargingLimit") == {"chargingLimitSource": "Other", "evseId": 1}
+
+
+@case()
+async def test_what_the_network_does_not_take_is_not_said_again(rig: Rig201) -> None:
+    rig.answer("NotifyChargingLimit", Refusal("NotImplemented"))
+    local(rig, "limit", limit=10.0)
+    await rig.expect("NotifyChargingLimit")
+    await rig.silent("NotifyChargingLimit")
+
+
+@case(evses=2)
+async def test_the_local_api_says_what_is_wrong(rig: Rig201) -> None:
+    for words, method, parameters in (
+        ("unit", "limit", {"limit": 6.0, "unit": "kW"}),
+        ("source", "limit", {"limit": 6.0, "source": "CSO"}),
+        ("no EVSE 3", "limit", {"limit": 6.0, "evse": 3}),
+        ("0 or more", "limit", {"limit": -1.0}),
+        ("too large", "limit", {"limit": 10**400}),
+        ("periods", "schedule", {"periods": [{"start_s": 0}]}),
+        ("periods", "schedule", {"periods": ["0"]}),
+        ("begin at 0", "schedule", {"periods": [{"start_s": 9, "limit": 6.0}]}),
+        ("no such limit", "release", {}),
+        ("no EVSE 3", "priority", {"evse": 3}),
+        ("no transaction", "priority", {"evse": 1}),
+    ):
+        with pytest.raises(RpcError, match=words):
+            local(rig, method, **parameters)
+    await rig.silent("NotifyChargingLimit")
+
+
+# ---- 2.1 ------------------------------------------------------------------------------------------------------------
+
+
+TWO_ONE = ("ocpp2.1",)
+
+
+@case(versions=TWO_ONE)
+async def test_k28_updates_sent_by_the_network(rig: Rig201) -> None:
+    await rig.charge()
+    await install(rig, 1, profile(1, (0, 10.0), kind="Dynamic"))
+    await rig.until(lambda: permit_a(rig) == 10.0)
+    ((_, first),) = await reported(rig)
+    assert abs(read_time(first["dynUpdateTime"]) - time.time()) < SLACK_S  # K28.FR.05
+    update = {"chargingProfileId": 1, "scheduleUpdate": {"limit": 12.5}}
+    assert await rig.call("UpdateDynamicSchedule", **update) == {"status": "Accepted"}  # K28.FR.06
+    await rig.until(lambda: permit_a(rig) == 12.5)
+    ((_, second),) = await reported(rig)
+    assert second["chargingSchedule"][0]["chargingSchedulePeriod"][0]["limit"] == 12.5
+    assert read_time(second["dynUpdateTime"]) >= read_time(first["dynUpdateTime"])  # K28.FR.09
+    await install(rig, 1, profile(2, level=1))
+    for number, change, reason in (
+        (2, {"limit": 9.0}, "InvalidProfile"),  # K28.FR.11
+        (3, {"limit": 9.0}, "InvalidProfile"),
+        (1, {"setpoint": 9.0}, "InvalidSchedule"),
+        (1, {}, "InvalidSchedule"),
+    ):
+        answer = await rig.call("UpdateDynamicSchedule", chargingProfileId=number, scheduleUpdate=change)
+        assert answer["status"] == "Rejected"
+        assert answer["statusInfo"]["reasonCode"] == reason
+
+
+@case(versions=TWO_ONE)
+async def test_k28_updates_asked_for(rig: Rig201) -> None:
+    await rig.charge()
+    limits = iter((11.0, 13.0))
+
+    def pulled(request: dict[str, Any]) -> dict[str, Any]:
+        assert request == {"chargingProfileId": 1}
+        limit = next(limits, None)
+        return {"status": "Rejected"} if limit is None else {"status": "Accepted", "scheduleUpdate": {"limit": limit}}
+
+    rig.answer("PullDynamicScheduleUpdate", pulled)
+    await install(rig, 1, profile(1, (0, 10.0), kind="Dynamic", dynUpdateInterval=1))
+    await rig.expect("PullDynamicScheduleUpdate")  # K28.FR.10
+    await rig.until(lambda: permit_a(rig) == 11.0)  # K28.FR.08
+    await rig.expect("PullDynamicScheduleUpdate")
+    await rig.until(lambda: permit_a(rig) == 13.0)
+    await rig.expect("PullDynamicScheduleUpdate")
+    await rig.expect("PullDynamicScheduleUpdate")
+    assert permit_a(rig) == 13.0, "no update: what was said last holds"
+    await rig.call("ClearChargingProfile", chargingProfileId=1)
+    rig.mark()
+    await rig.silent("PullDynamicScheduleUpdate", 1.5)
+
+
+@case(versions=TWO_ONE)
+async def test_rules_of_2_1(rig: Rig201) -> None:
+    dynamic = profile(1, (0, 6.0), (60, 7.0), kind="Dynamic")
+    assert await refused(rig, 1, dynamic) == "InvalidSchedule"  # K28.FR.03
+    assert await refused(rig, 1, profile(1, dynUpdateInterval=60)) == "InvalidProfile"  # K28.FR.04, K01.FR.122
+    priority = profile(1, purpose="PriorityCharging", duration=60)
+    assert await refused(rig, 1, priority) == "InvalidSchedule"  # K01.FR.70
+    for name, value in (
+        ("useLocalTime", True),  # K01.FR.123
+        ("randomizedDelay", 60),  # K01.FR.95, FR.124
+        ("limitAtSoC", {"soc": 80, "limit": 6.0}),  # K01.FR.125
+    ):
+        values = profile(1)
+        values["chargingSchedule"][0][name] = value
+        assert await refused(rig, 1, values) == "InvalidSchedule"
+    for change in (
+        {"operationMode": "CentralSetpoint", "setpoint": 6.0},  # K01.FR.71 and Q
+        {"evseSleep": True},  # K01.FR.126
+        {"limit_L2": 6.0, "limit_L3": 6.0},
+        {"dischargeLimit": -6.0},
+    ):
+        values = profile(1)
+        values["chargingSchedule"][0]["chargingSchedulePeriod"][0] |= change
+        assert await refused(rig, 1, values) == "InvalidSchedule"
+    nothing = profile(1)
+    del nothing["chargingSchedule"][0]["chargingSchedulePeriod"][0]["limit"]
+    assert await refused(rig, 1, nothing) == "InvalidSchedule"
+    allowed = profile(1, maxOfflineDuration=600, invalidAfterOfflineDuration=True)
+    allowed["chargingSchedule"][0]["chargingSchedulePeriod"][0] |= {"operationMode": "ChargingOnly", "evseSleep": False}
+    await install(rig, 1, allowed)
+    ((_, found),) = await reported(rig)
+    assert (found["maxOfflineDuration"], found["invalidAfterOfflineDuration"]) == (600, True)
+
+
+@case(versions=TWO_ONE)
+async def test_k21_priority_charging_by_the_network(rig: Rig201) -> None:
+    transaction = await rig.charge()
+    await install(rig, 0, profile(1, (0, 8.0)))
+
+    async def use(activate: bool, identity: str = transaction) -> tuple[str, str]:
+        answer = await rig.call("UsePriorityCharging", transactionId=identity, activate=activate)
+        return answer["status"], answer.get("statusInfo", {}).get("reasonCode", "")
+
+    assert await use(True) == ("NoProfile", "NotFound")  # K21.FR.01
+    assert await use(True, "another") == ("Rejected", "TxNotFound")  # K21.FR.02
+    assert await use(False) == ("Accepted", "")  # K21.FR.06
+    await rig.silent("NotifyPriorityCharging")
+    await install(rig, 0, profile(2, (0, 24.0), purpose="PriorityCharging"))
+    await rig.until(lambda: permit_a(rig) == 8.0)
+    assert await use(True) == ("Accepted", "")  # K21.FR.03
+    told = await rig.expect("NotifyPriorityCharging")
+    assert told == {"transactionId": transaction, "activated": True}  # K21.FR.05
+    await rig.until(lambda: permit_a(rig) == 24.0)  # K21.FR.04
+    assert await use(True) == ("Accepted", "")
+    assert (await rig.expect("NotifyPriorityCharging"))["activated"] is True
+    assert await use(False) == ("Accepted", "")
+    told = await rig.expect("NotifyPriorityCharging")
+    assert told == {"transactionId": transaction, "activated": False}  # K21.FR.08
+    await rig.until(lambda: permit_a(rig) == 8.0)  # K21.FR.07
+
+
+@case(versions=TWO_ONE)
+async def test_k22_priority_charging_at_the_station(rig: Rig201) -> None:
+    transaction = await rig.charge()
+    await install(rig, 0, profile(1, (0, 8.0)))
+    with pytest.raises(RpcError, match="no profile for priority charging"):
+        local(rig, "priority", evse=1)  # K22.FR.01
+    await install(rig, 1, profile(2, (0, 24.0), purpose="PriorityCharging"))
+    await rig.go_offline()
+    assert local(rig, "priority", evse=1) == {"priority": True}
+    await rig.until(lambda: permit_a(rig) == 24.0)  # K22.FR.02
+    await rig.go_online()
+    told = await rig.expect("NotifyPriorityCharging")
+    assert told == {"transactionId": transaction, "activated": True}  # K22.FR.03
+    local(rig, "priority", evse=1, on=False)
+    assert (await rig.expect("NotifyPriorityCharging"))["activated"] is False  # K22.FR.05
+    await rig.until(lambda: permit_a(rig) == 8.0)  # K22.FR.04
+    local(rig, "priority", evse=1)
+    await rig.expect("NotifyPriorityCharging", activated=True)
+    rig.hardware.tap("CARD")
+    await rig.event("Ended")
+    await rig.silent("NotifyPriorityCharging")
+
+
+@case(versions=TWO_ONE)
+async def test_k27_generation_at_the_site(rig: Rig201) -> None:
+    await rig.charge()
+    await install(rig, 1, profile(1, (0, 6900.0), unit="W"))
+    await rig.until(lambda: permit_a(rig) == 10.0)
+    local(rig, "limit", limit=2070.0, unit="W", generation=True)
+    told = await rig.expect("NotifyChargingLimit")
+    assert told["chargingLimit"] == {"chargingLimitSource": "EMS", "isLocalGeneration": True}  # K27.FR.03
+    (schedule,) = told["chargingSchedule"]  # K27.FR.04
+    assert schedule["chargingSchedulePeriod"] == [
+        {"startPeriod": 0, "limit": 2070.0, "operationMode": "ExternalLimits"}
+    ]
+    await rig.until(lambda: permit_a(rig) == 13.0)
+    assert (await composite(rig, 1, unit="W"))[0][1] == 8970.0
+    local(rig, "limit", limit=16.0)
+    both = await rig.expect("NotifyChargingLimit")
+    assert both["chargingLimit"] == {"chargingLimitSource": "EMS"}  # K27.FR.05
+    await rig.call("GetChargingProfiles", requestId=5, chargingProfile={"chargingProfilePurpose": "LocalGeneration"})
+    report = await rig.expect("ReportChargingProfiles")  # K27.FR.01, FR.02
+    (found,) = report["chargingProfile"]
+    assert (report["chargingLimitSource"], found["chargingProfileKind"]) == ("EMS", "Dynamic")
+    criteria = {"chargingProfilePurpose": "LocalGeneration"}
+    assert await rig.call("ClearChargingProfile", chargingProfileCriteria=criteria) == {"status": "Unknown"}
+    local(rig, "release", generation=True)
+    assert await rig.expect("ClearedChargingLimit") == {"chargingLimitSource": "EMS", "evseId": 0}
+    await rig.until(lambda: permit_a(rig) == 10.0)

@@ -33,7 +33,8 @@ class _Told:
 class ChargingNews:
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
-        self._told: dict[_Key, _Told] = {}
+        self._told: dict[_Key, _Told | None] = {}
+        """None: it may have been told, but nobody has answered."""
         self._priorities: frozenset[str] = frozenset()
         """Told as charging first of all."""
         self._asked: dict[int, float] = {}
@@ -72,8 +73,8 @@ class ChargingNews:
         if state.generation and self._talk.version is Version.V201:
             return False  # no word for it
         told, new = self._told.get(_key(state)), _told(state)
-        if told is None or told == new:
-            return told is None
+        if told is None:
+            return True
         if told.unit is not new.unit or [p.start_s for p in told.periods] != [p.start_s for p in new.periods]:
             return True
         share = self._talk.settings.number("SmartChargingCtrlr.LimitChangeSignificance") / 100
@@ -101,23 +102,19 @@ class ChargingNews:
         return False
 
     def _tell(self, key: _Key, new: _Told | None, action: str, payload: Payload) -> bool:
-        before = self._told.get(key)
+        """``new`` None: it is over. Nothing else is offered until this has its answer."""
 
         def done(outcome: Outcome, _now: float) -> None:
-            if outcome.result not in ANSWERS and self._told.get(key) == new:
-                self._note(key, before)
+            if outcome.result not in ANSWERS:
+                self._told[key] = None
 
-        self._note(key, new)
-        queued = self._talk.call(action, payload, Priority.STATUS, done)
-        if not queued:
-            self._note(key, before)
-        return queued
-
-    def _note(self, key: _Key, told: _Told | None) -> None:
-        if told is None:
+        if not self._talk.call(action, payload, Priority.STATUS, done):
+            return False
+        if new is None:
             self._told.pop(key, None)
         else:
-            self._told[key] = told
+            self._told[key] = new
+        return True
 
     # ---- priority charging (2.1 K21, K22) ----
 
