@@ -103,5 +103,5 @@ bundle: $(STAMP) ## everything to install from without a network: build/evse-age
 deb: bundle ## a Debian package that holds the bundle: build/evse-agent_VERSION_all.deb
 	@packaging/make_deb.sh "$$(ls -t build/evse-agent-*-bundle.tar | head -n 1)" build
 
-test-systemd: $(STAMP) ## as root: install on a fresh Debian machine in a container; kill, hang, sandbox
+test-systemd: $(STAMP) ## as root: a fresh Debian machine in a container (SUITE=trixie for Debian 13), from installation to purge
 	@tests/systemd/run.sh $(PY)

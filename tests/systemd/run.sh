@@ -56,6 +56,8 @@ if [ ! -s "$place/$root" ]; then
     mv "$work/root.tar" "$place/$root"
 fi
 
+why=$("$python" tests/systemd/systemd_machine.py "$place/$root" "$work" 2>&1) || cannot "no machine boots here: $why"
+
 timeout 300 "$python" packaging/make_bundle.py --out "$work" --machines "$(uname -m)" --pythons "$version"
 mkdir "$work/bundle"
 tar -C "$work/bundle" --strip-components=1 -xf "$work"/evse-agent-*-bundle.tar

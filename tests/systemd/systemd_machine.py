@@ -11,6 +11,7 @@ import platform
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -46,7 +47,11 @@ class Machine:
         self.root = Path(tempfile.mkdtemp(prefix="machine-", dir=folder))
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
-        subprocess.run(["tar", "-C", str(self.root), "-xf", str(tar)], check=True)
+        try:
+            subprocess.run(["tar", "-C", str(self.root), "-xf", str(tar)], check=True)
+        except BaseException:  # Ctrl-C as well: nobody else knows of this folder
+            shutil.rmtree(self.root, ignore_errors=True)
+            raise
 
     def __enter__(self) -> Machine:
         return self
@@ -193,3 +198,21 @@ class Machine:
                 raise MachineError(f"{what} did not come in {longest_s:g} s")
             time.sleep(POLL_S)
         return seen
+
+
+def main() -> int:
+    """``systemd_machine.py ROOT.tar FOLDER``: try whether a machine boots here. Says why not, with exit status 1."""
+    why = unable()
+    if not why:
+        try:
+            with Machine(Path(sys.argv[1]), Path(sys.argv[2])) as machine:
+                machine.boot()
+        except (MachineError, OSError, subprocess.SubprocessError) as error:
+            why = str(error)
+    if why:
+        print(" ".join(why.split()))
+    return 1 if why else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
