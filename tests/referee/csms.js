@@ -3,11 +3,11 @@
 // It speaks lines of JSON. On stdout: {"listening": port}, {"call": action, "payload": …} for each request of the charge
 // point, {"answer": id, "result": …} or {"answer": id, "error": …} for each command, {"violation": …} and
 // {"bad": …} for whatever breaks a rule. On stdin: {"id": …, "action": …, "payload": …} sends a request;
-// {"tags": {"CARD": {"status": …}}} says what is known of cards.
+// {"tags": {"CARD": {"status": …}}} says what is known of cards. The sub-protocol is the argument.
 'use strict';
 
 const readline = require('node:readline');
-const { RPCServer } = require('ocpp-rpc');
+const { RPCServer, createValidator } = require('ocpp-rpc');
 
 const tell = (message) => process.stdout.write(JSON.stringify(message) + '\n');
 
@@ -17,7 +17,7 @@ const tags = {};
 const now = () => new Date().toISOString();
 const info = (idTag) => ({ idTagInfo: tags[idTag] || { status: 'Accepted' } });
 
-const answers = {
+const of16 = {
     BootNotification: () => ({ status: 'Accepted', currentTime: now(), interval: 300 }),
     Heartbeat: () => ({ currentTime: now() }),
     Authorize: (payload) => info(payload.idTag),
@@ -27,7 +27,30 @@ const answers = {
     SignCertificate: () => ({ status: 'Accepted' }),
 };
 
-const server = new RPCServer({ protocols: ['ocpp1.6'], strictMode: true });
+const known = (token) => ({ idTokenInfo: tags[token.idToken] || { status: 'Accepted' } });
+
+const of2 = {
+    BootNotification: of16.BootNotification,
+    Heartbeat: of16.Heartbeat,
+    Authorize: (payload) => known(payload.idToken),
+    TransactionEvent: (payload) => (payload.idToken ? known(payload.idToken) : {}),
+    DataTransfer: of16.DataTransfer,
+    SignCertificate: of16.SignCertificate,
+    GetCertificateStatus: () => ({ status: 'Failed' }),
+    OpenPeriodicEventStream: () => ({ status: 'Accepted' }),
+    PullDynamicScheduleUpdate: () => ({ status: 'Rejected' }),
+};
+
+const subprotocol = process.argv[2] || 'ocpp1.6';
+const answers = subprotocol === 'ocpp1.6' ? of16 : of2;
+// ocpp-rpc 2.2.1 ships the schemas of 2.1 under names by which it does not look for them.
+const named = (name) => `urn:${name.replace(/^urn:/, '').replace(/Request$/, '.req').replace(/Response$/, '.conf')}`;
+const schemas21 = require('ocpp-rpc/lib/schemas/ocpp2_1.json').map((schema) => ({ ...schema, $id: named(schema.$id) }));
+const server = new RPCServer({
+    protocols: [subprotocol],
+    strictMode: true,
+    strictModeValidators: [createValidator('ocpp2.1', schemas21)],
+});
 server.on('client', (connected) => {
     client = connected;
     client.on('strictValidationFailure', ({ error, method, params, result, outbound }) =>
