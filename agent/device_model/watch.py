@@ -106,6 +106,8 @@ class Watch:
         watched = self._watched.get(after.id)
         if watched is None:
             return
+        if after.type is MonitorType.DELTA:
+            watched.reference = self._compared(watched.entry)  # N07.FR.18, FR.19: since it was set
         if former is not None and former.monitor.type.threshold and after.type.threshold:
             watched.exceeded, watched.recheck = former.exceeded, True
 

@@ -373,7 +373,6 @@ def test_a_number_that_has_moved_far_enough_is_told_and_measured_from_there() ->
     """N07.FR.18"""
     here = world()
     here.watch(TIMEOUT, DELTA, 10, 8)
-    here.look()
     seen = []
     for value in (65, 70, 71, 81, 61, 60, 49):
         here.set_setting(TIMEOUT, str(value))
@@ -386,7 +385,6 @@ def test_a_word_that_has_changed_is_told_whatever_the_difference_should_be() -> 
     """N07.FR.19"""
     here = world()
     here.watch("EVSE.AvailabilityState", DELTA, 1000, 8, evse=1)
-    here.look()
     here.observe(1, pilot="B1", plugged=True, cable_a=32)
     assert told(here.look()) == [("Delta", "Occupied", False)]
     assert here.look() == []
