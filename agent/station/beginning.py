@@ -7,6 +7,7 @@ import uuid
 
 from agent.journal.events import (
     ChargingState,
+    Context,
     SampledValue,
     StartTrigger,
     TransactionStarted,
@@ -20,7 +21,7 @@ from agent.station.metering import Metering
 from agent.station.points import Facts, Point, Points, begins, read
 from agent.station.reservations import take
 from agent.station.session import Phase, Session
-from agent.station.signing import Signing
+from agent.station.signing import REGISTER, Signing
 from agent.station.site import Site
 
 log = logging.getLogger(__name__)
@@ -147,6 +148,8 @@ class Beginning:
         """The vehicle has come to an open transaction: EVSE and register are known now (E01.FR.16, E01.FR.17)."""
         first = not session.known
         session.joined = session.known = True
+        samples = self._metering.begin(evse, session)
+        register = SampledValue(REGISTER, session.start_wh, "Wh", context=Context.TRANSACTION_BEGIN)
         self._site.record(
             TransactionUpdated(
                 session.transaction,
@@ -160,7 +163,7 @@ class Beginning:
                 reservation=take(self._site, evse, session.token, session.group),
                 joined=True,
                 cable_a=_cable_a(evse),
-                samples=self._metering.begin(evse, session),
+                samples=samples or (register,),
                 start_wh=session.start_wh if first else None,
             )
         )

@@ -49,6 +49,11 @@ def registers_wh(event: Payload, context: str = "") -> list[float]:
     ]
 
 
+def _same(event: Payload, other: Payload) -> bool:
+    """The same message once more. What was on its way when the connection broke is told as offline (E11.FR.07)."""
+    return {**event, "offline": None} == {**other, "offline": None}
+
+
 class Books201:
     """``problem`` is called with each sentence about what is wrong."""
 
@@ -64,7 +69,7 @@ class Books201:
             entry = self.transactions[name] = Entry(name)
             if event["eventType"] != "Started":
                 self._problem(f"transaction {name} begins with {event['eventType']}")
-        elif any(event == known for known in entry.events):
+        elif any(_same(event, known) for known in entry.events):
             return
         else:
             if event["eventType"] == "Started":
