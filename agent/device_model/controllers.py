@@ -86,19 +86,6 @@ def declarations() -> Iterator[Declaration]:
         variable_instance="ChargingProfiles",
         maximum=CAPACITY.profiles,
     )
-    yield _fixed("SmartChargingCtrlr", "PeriodsPerSchedule", CAPACITY.periods, "of one charging schedule")
-    yield _fixed("SmartChargingCtrlr", "ProfileStackLevel", CAPACITY.stack_level, "highest")
-    yield Declaration(
-        station,
-        "SmartChargingCtrlr",
-        "RateUnit",
-        DataType.MEMBER_LIST,
-        lambda _look, _evse: "A,W",
-        "of charging schedules",
-        choices=("A", "W"),
-        monitored=False,
-        constant=True,
-    )
     yield Declaration(
         station, "ClockCtrlr", "DateTime", DataType.DATE_TIME, _now, "by this charge point's clock", monitored=False
     )

@@ -88,6 +88,7 @@ class Declaration:
             Characteristics(self.data_type, self.unit, self.minimum, maximum, self.choices, self.monitored),
             tuple(attributes),
             _note(look, evse, self.faults) if self.faults else None,
+            self.help,
         )
 
 

@@ -67,9 +67,17 @@ def _of_monitoring(monitoring: Monitoring) -> Iterator[Entry]:
         "MonitoringCtrlr.ActiveMonitoringBase",
         DataType.OPTION_LIST,
         lambda: book.base.value,
+        help_text="of the monitors in force",
         choices=tuple(base.value for base in Base),
     )
-    yield live("MonitoringCtrlr.ActiveMonitoringLevel", DataType.INTEGER, lambda: str(book.level), minimum=0, maximum=9)
+    yield live(
+        "MonitoringCtrlr.ActiveMonitoringLevel",
+        DataType.INTEGER,
+        lambda: str(book.level),
+        help_text="events of this severity and graver ones are told",
+        minimum=0,
+        maximum=9,
+    )
 
 
 def live(
@@ -77,6 +85,7 @@ def live(
     data_type: DataType,
     read: Callable[[], str | None] | None,
     change: Callable[[str], Change] | None = None,
+    help_text: str = "",
     *,
     unit: str = "",
     minimum: float | None = None,
@@ -88,8 +97,8 @@ def live(
 ) -> Entry:
     """A variable of the charge point that its owner reads and changes: for ``DeviceModel.add``.
 
-    ``name``: ``Component.Variable`` or ``Component.Variable[Instance]``. Without ``read`` it may only be written;
-    without ``change`` only read.
+    ``name``: ``Component.Variable``, either with ``[Instance]`` behind it where it has one. Without ``read`` it may
+    only be written; without ``change`` only read.
     """
     component, variable = read_name(name)
     return Entry(
@@ -97,4 +106,5 @@ def live(
         variable,
         Characteristics(data_type, unit, minimum, maximum, choices, monitored),
         (Attribute(read, change, persistent=persistent, constant=constant),),
+        help=help_text,
     )

@@ -34,6 +34,7 @@ SHOWN_AS: Mapping[str, tuple[str, ...]] = {
     # Capacities: the variables of these names tell how much of it is used (agent.device_model.controllers).
     "LocalAuthListCtrlr.Entries": (),
     "SecurityCtrlr.CertificateEntries": (),
+    "SmartChargingCtrlr.Entries[ChargingProfiles]": (),
     # Written for every outlet at once, as OCPP 1.6 has it; here each EVSE has a variable of its own.
     "ElectricalFeed.PhaseRotation": (),
 }
@@ -57,10 +58,14 @@ def names_of(setting: str) -> tuple[str, ...]:
 
 
 def read_name(name: str) -> tuple[Component, Variable]:
-    """Read ``Component.Variable`` or ``Component.Variable[Instance]``."""
-    component, _, rest = name.partition(".")
-    variable, _, instance = rest.rstrip("]").partition("[")
-    return Component(component), Variable(variable, instance)
+    """Read ``Component.Variable``, where either may have its instance behind it: ``Controller[Journal].Problem``."""
+    of, _, variable = name.partition(".")
+    return Component(*_with_instance(of)), Variable(*_with_instance(variable))
+
+
+def _with_instance(text: str) -> tuple[str, str]:
+    name, _, instance = text.partition("[")
+    return name, instance.removesuffix("]")
 
 
 def data_type(setting: Setting) -> DataType:
@@ -78,9 +83,8 @@ def entries(settings: Settings, set_setting: SetSetting, fixed: Mapping[str, str
     for setting in SETTINGS.values():
         for name in names_of(setting.name):
             component, variable = read_name(name)
-            yield Entry(
-                component, variable, characteristics(setting), (_attribute(setting, settings, set_setting, fixed),)
-            )
+            attribute = _attribute(setting, settings, set_setting, fixed)
+            yield Entry(component, variable, characteristics(setting), (attribute,), help=setting.help)
 
 
 def _attribute(setting: Setting, settings: Settings, set_setting: SetSetting, fixed: Mapping[str, str]) -> Attribute:

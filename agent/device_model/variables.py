@@ -129,6 +129,7 @@ class Entry:
     attributes: tuple[Attribute, ...]
     note: Callable[[], tuple[str, str]] | None = field(default=None, compare=False)
     """Technical code and words on the present value, for events (techCode, techInfo)."""
+    help: str = field(default="", compare=False)
 
     def attribute(self, kind: AttributeType) -> Attribute | None:
         return next((each for each in self.attributes if each.type is kind), None)

@@ -81,7 +81,8 @@ class DeviceWork:
             from agent.joints.device_variables import of_security
 
             look = Look(self._facts, self._clock.now)
-            others = of_security(self._security, self._networks())
+            security = self._security
+            others = of_security(self._networks(), security.certificates.count, security.record)
             self._device = assemble(
                 look, self._settings, self._agent.set_setting, others, self._kept, self._keep, self._commit
             )

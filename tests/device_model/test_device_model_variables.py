@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from agent.device_model.device import declarations
 from agent.device_model.from_settings import SHOWN_AS, names_of, read_name
 from agent.device_model.model import Missing
 from agent.device_model.selection import Criterion, ReportBase, Wanted, base_report, custom_report
@@ -24,6 +25,7 @@ from tests.device_model.device_world import World
 REQUIRED = (
     "AlignedDataCtrlr.Interval",
     "AlignedDataCtrlr.Measurands",
+    "AlignedDataCtrlr.TxEndedInterval",
     "AlignedDataCtrlr.TxEndedMeasurands",
     "AuthCtrlr.AuthorizeRemoteStart",
     "AuthCtrlr.LocalAuthorizeOffline",
@@ -48,20 +50,25 @@ REQUIRED = (
     "OCPPCommCtrlr.MessageAttemptInterval[TransactionEvent]",
     "OCPPCommCtrlr.MessageAttempts[TransactionEvent]",
     "OCPPCommCtrlr.MessageTimeout[Default]",
+    "OCPPCommCtrlr.OfflineThreshold",
     "OCPPCommCtrlr.ResetRetries",
     "OCPPCommCtrlr.UnlockOnEVSideDisconnect",
+    "SampledDataCtrlr.TxEndedInterval",
     "SampledDataCtrlr.TxEndedMeasurands",
     "SampledDataCtrlr.TxStartedMeasurands",
     "SampledDataCtrlr.TxUpdatedInterval",
     "SampledDataCtrlr.TxUpdatedMeasurands",
     "SecurityCtrlr.OrganizationName",
     "SmartChargingCtrlr.Entries[ChargingProfiles]",
+    "SmartChargingCtrlr.LimitChangeSignificance",
     "SmartChargingCtrlr.PeriodsPerSchedule",
     "SmartChargingCtrlr.ProfileStackLevel",
     "SmartChargingCtrlr.RateUnit",
     "TxCtrlr.EVConnectionTimeOut",
     "TxCtrlr.StopTxOnEVSideDisconnect",
     "TxCtrlr.StopTxOnInvalidId",
+    "TxCtrlr.TxStartPoint",
+    "TxCtrlr.TxStopPoint",
 )
 """Of the appendix (Required?=yes), those that this room and the settings give."""
 
@@ -100,6 +107,7 @@ def test_only_capacities_and_the_rotations_of_all_outlets_are_settings_without_a
     assert {name for name, shown in SHOWN_AS.items() if not shown} == {
         "LocalAuthListCtrlr.Entries",
         "SecurityCtrlr.CertificateEntries",
+        "SmartChargingCtrlr.Entries[ChargingProfiles]",
         "ElectricalFeed.PhaseRotation",
     }
 
@@ -317,3 +325,18 @@ def test_criteria_and_names_both_bound_a_report() -> None:
     world.fault(FaultCode.OVER_CURRENT)
     wanted = [Wanted("EVSE", variable="Problem")]
     assert names(list(custom_report(world.device.model, [Criterion.PROBLEM], wanted))) == {"EVSE@1.Problem"}
+
+
+def test_no_live_variable_is_hidden_by_a_setting() -> None:
+    """A setting of the same name would take its place."""
+    shown = {read_name(name) for setting in SETTINGS for name in names_of(setting)}
+    live = {
+        (Component(each.component, each.instance), Variable(each.variable, each.variable_instance))
+        for each in declarations()
+    }
+    assert shown & live == set()
+
+
+def test_what_is_used_of_a_capacity_is_told_beside_it() -> None:
+    entry = World().entry("SmartChargingCtrlr.Entries[ChargingProfiles]")
+    assert (entry.actual.value(), entry.characteristics.maximum) == ("0", 100)

@@ -58,6 +58,10 @@ class Session2(BaseSession):
     def _send(self, action: str, payload: Payload) -> None:
         self._rpc.send(action, payload)
 
+    def _all_statuses_after_s(self) -> float:
+        """B04.FR.01"""
+        return self._around.settings.integer("OCPPCommCtrlr.OfflineThreshold")
+
     # ---- what is said ----
 
     def _boot_payload(self) -> Payload:

@@ -7,6 +7,15 @@ from agent.station.settings.setting import Kind, Setting
 SETTINGS = (
     Setting("OCPPCommCtrlr.UnlockOnEVSideDisconnect", Kind.BOOLEAN, True, "unplugging at the vehicle unlocks"),
     Setting("OCPPCommCtrlr.HeartbeatInterval", Kind.INTEGER, 300, "between heartbeats", "s", 0, 86_400),
+    Setting(
+        "OCPPCommCtrlr.OfflineThreshold",
+        Kind.INTEGER,
+        60,
+        "after a longer absence every connector's state is told again, after a shorter one what changed",
+        "s",
+        0,
+        86_400,
+    ),
     Setting("OCPPCommCtrlr.MessageTimeout", Kind.INTEGER, 30, "wait for an answer", "s", 1, 600),
     Setting("OCPPCommCtrlr.MessageAttempts", Kind.INTEGER, 3, "tries per transaction message", "", 1, 100),
     Setting("OCPPCommCtrlr.MessageAttemptInterval", Kind.INTEGER, 60, "wait grows by this", "s", 0, 86_400),
