@@ -156,16 +156,16 @@ class ChargingNews:
         number = next((number for number, at in self._pulls().items() if at <= now), None)
         if number is None:
             return False
-        self._asked[number] = now
 
         def done(outcome: Outcome, _now: float) -> None:
             self._asking = False
             if outcome.result is Result.ANSWERED:
                 self._pulled(number, outcome.payload)
 
-        self._asking = self._talk.call(
-            "PullDynamicScheduleUpdate", {"chargingProfileId": number}, Priority.STATUS, done
-        )
+        payload = {"chargingProfileId": number}
+        self._asking = self._talk.call("PullDynamicScheduleUpdate", payload, Priority.STATUS, done)
+        if self._asking:
+            self._asked[number] = now
         return self._asking
 
     def _pulled(self, number: int, payload: Mapping[str, Any]) -> None:
