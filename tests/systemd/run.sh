@@ -25,6 +25,7 @@ exec 9>"$place/lock"
 flock -n 9 || { echo "waiting for another run" >&2; flock 9; }
 
 # Whatever ends this, nothing of a machine stays: its processes end with its first one, its disk goes.
+rm -rf "$place"/run-* # of a run that was killed while it cleaned up; the lock is ours
 work=$(mktemp -d "$place/run-XXXXXX")
 clean_up() {
     for command in /proc/[0-9]*/cmdline; do
