@@ -124,10 +124,12 @@ class Availability:
     # ---- reset --------------------------------------------------------------------------------------------------
 
     def reset(self, kind: ResetKind) -> bool:
-        """Restart the agent. SOFT ends its transactions in good order first (OCPP 1.6 §5.14)."""
+        """Restart the agent. SOFT ends its transactions in good order first (OCPP 1.6 §5.14, 2.0.1 B12.FR.02)."""
         site = self._site
         if site.resetting is ResetKind.HARD:
             return True
+        if kind is ResetKind.ON_IDLE and site.resetting is not None:
+            return True  # what is under way comes sooner
         site.resetting = kind
         self._reset_at = site.now
         for session in list(site.waiting):
@@ -140,17 +142,19 @@ class Availability:
                     evse.permit, evse.withdrawn = None, True
             site.emit(Restart(kind))
             return True
-        for evse in site.evses.values():
-            self._transactions.stop(evse, StopReason.SCHEDULED_RESET)
+        if kind is ResetKind.SOFT:
+            for evse in site.evses.values():
+                self._transactions.stop(evse, StopReason.SCHEDULED_RESET)
         return True
 
     def _leave_when_done(self) -> None:
         site = self._site
-        if site.resetting is not ResetKind.SOFT:
+        if site.resetting not in (ResetKind.SOFT, ResetKind.ON_IDLE):
             return
-        if any(evse.in_transaction for evse in site.evses.values()) and site.now < self._reset_at + RESET_S:
+        waits = site.resetting is ResetKind.ON_IDLE or site.now < self._reset_at + RESET_S
+        if any(evse.in_transaction for evse in site.evses.values()) and waits:
             return
-        site.emit(Restart(ResetKind.SOFT))
+        site.emit(Restart(site.resetting))
         # Once is enough; nothing new begins meanwhile.
         site.resetting = ResetKind.HARD
 

@@ -42,10 +42,12 @@ class UnlockAnswer(Enum):
 
 
 class ResetKind(Enum):
-    """SOFT ends transactions in good order first; HARD restarts at once and ends them after the restart."""
+    """SOFT ends transactions in good order first; HARD restarts at once and ends them after the restart; ON_IDLE begins
+    no new one and waits for the end of those that run (2.0.1 B12.FR.01)."""
 
     SOFT = "Soft"
     HARD = "Hard"
+    ON_IDLE = "OnIdle"
 
 
 class SettingAnswer(Enum):
