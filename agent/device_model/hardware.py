@@ -26,8 +26,9 @@ STATES = ("Available", "Occupied", "Reserved", "Unavailable", "Faulted")
 PHASES = ("L1", "L2", "L3")
 
 
-def _availability(look: Look, evse: int) -> str:
-    return AVAILABILITY.get(look.facts.status(evse), "Occupied")
+def _availability(look: Look, evse: int) -> str | None:
+    status = look.facts.status(evse)
+    return None if status is None else AVAILABILITY.get(status, "Occupied")
 
 
 def _place(look: Look, evse: int) -> Evse:
@@ -99,8 +100,9 @@ def _locked(look: Look, evse: int) -> bool | None:
     return None if observation is None else observation.locked
 
 
-def _evse_problem(look: Look, evse: int) -> bool:
-    return bool(_place(look, evse).faults) or _place(look, evse).stopped_by_fault
+def _evse_problem(look: Look, evse: int) -> bool | None:
+    faults = look.facts.troubled(evse)
+    return None if faults is None else bool(faults) or _place(look, evse).stopped_by_fault
 
 
 def _station_problem(look: Look, _evse: int) -> bool:

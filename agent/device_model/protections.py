@@ -126,9 +126,14 @@ def declarations() -> Iterator[Declaration]:
         )
 
 
-def _present(codes: tuple[FaultCode, ...]) -> Callable[[Look, int], bool]:
+def _present(codes: tuple[FaultCode, ...]) -> Callable[[Look, int], bool | None]:
     wanted = frozenset(codes)
-    return lambda look, evse: not wanted.isdisjoint(look.facts.faults(evse))
+
+    def read(look: Look, evse: int) -> bool | None:
+        faults = look.facts.troubled(evse)
+        return None if faults is None else not wanted.isdisjoint(faults)
+
+    return read
 
 
 def _times(codes: tuple[FaultCode, ...]) -> Callable[[Look, int], int]:

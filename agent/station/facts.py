@@ -59,15 +59,23 @@ class Facts:
         """The control process is connected, or gone for so short a time that it is restarting."""
         return self._statuses.station().vendor_error != "control_lost"
 
-    def status(self, evse: int) -> ConnectorStatus:
-        """Of an EVSE, or (0) of the whole station."""
-        if evse == 0:
-            return self._statuses.station().status
-        return self._statuses.report(self._site.evses[evse]).status
+    def status(self, evse: int) -> ConnectorStatus | None:
+        """Of an EVSE, or (0) of the whole station; None before control has told of it."""
+        return self._statuses.station().status if evse == 0 else self._site.evses[evse].status
 
     def faults(self, evse: int) -> Mapping[FaultCode, FaultReport]:
         """Present faults of an EVSE, or (0) those that concern no single one. Not to be changed."""
         return self._site.evses[evse].faults if evse else self._site.faults
+
+    def troubled(self, evse: int) -> frozenset[FaultCode] | None:
+        """The faults of an EVSE; None before control has told of it.
+
+        A control that starts anew has its faults to tell yet: until it has, what it said of the EVSE last holds.
+        """
+        place = self._site.evses[evse]
+        if place.observation is None:
+            return None
+        return frozenset(place.faults) | frozenset(place.observation.faults)
 
     def times(self, evse: int, code: FaultCode) -> int:
         """How often a fault came, over all times."""

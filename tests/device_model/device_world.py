@@ -34,6 +34,8 @@ class World:
     now: float = 100.0
     boot: str = BOOT
     online: bool = True
+    told: bool = True
+    """Control has told of everything."""
 
     def __post_init__(self) -> None:
         connector = ConnectorType.SOCKET if self.socket else ConnectorType.CABLE
@@ -54,8 +56,11 @@ class World:
         self.device: Device = assemble(
             look, self.settings, self.set_setting, self.others(), self.kept, self.keep, self._commit
         )
-        infos = tuple(EvseInfo(n, 32.0, 3, self.socket, True) for n in range(1, self.evses + 1))
-        self.station.handle(Welcome(PROTOCOL, "control-1", "test", infos), self.moment())
+        self._faults: dict[int, set[FaultCode]] = {n: set() for n in range(1, self.evses + 1)}
+        if self.told:
+            self.welcome("control-1")
+            for number in self._faults:
+                self.observe(number)
         self._seen = self.device.monitoring.line.last_id
 
     def moment(self) -> Moment:
@@ -84,11 +89,17 @@ class World:
 
     # ---- what happens ----
 
+    def welcome(self, instance: str) -> None:
+        infos = tuple(EvseInfo(n, 32.0, 3, self.socket, True) for n in range(1, self.evses + 1))
+        self.hears(Welcome(PROTOCOL, instance, "test", infos))
+
     def hears(self, message: Any) -> None:
         self.station.handle(message, self.moment())
 
     def fault(self, code: FaultCode, active: bool = True, evse: int = 1, detail: str = "so it is") -> None:
         self.hears(FaultReport(evse, code, active, self.now, False, detail, ""))
+        (self._faults[evse].add if active else self._faults[evse].discard)(code)
+        self.observe(evse)
 
     def observe(self, evse: int = 1, **changes: Any) -> None:
         values: dict[str, Any] = {
@@ -106,7 +117,7 @@ class World:
             "limit_a": 0.0,
             "limited_by": "",
             "holds": (),
-            "faults": (),
+            "faults": tuple(self._faults[evse]),
         }
         self.hears(Observation(evse=evse, at=self.now, **{**values, **changes}))
 

@@ -501,7 +501,7 @@ def test_a_fault_that_is_there_at_the_first_look_is_news_once() -> None:
     here = World()
     here.fault(FaultCode.TILT)
     assert [event.value for event in here.look()] == ["true"]
-    again = here.reborn()
+    again = here.reborn()  # control lives on, and tells of it once more
     again.fault(FaultCode.TILT)
     assert again.look() == []
     again.fault(FaultCode.TILT, active=False)
@@ -562,6 +562,19 @@ def test_offline_the_grave_waits_and_the_rest_is_told_by_its_state() -> None:
     here.look()
     here.online = True
     assert [(event.severity, event.value) for event in here.look()] == [(5, "300")]
+
+
+def test_periods_wait_offline_up_to_the_severity_and_are_not_made_up_for() -> None:
+    """N08.FR.03"""
+    here = world()
+    here.watch(TIMEOUT, PERIODIC, 2, 4)
+    here.watch(TIMEOUT, PERIODIC, 2, 5)
+    here.look(0.0)
+    here.online = False
+    offline = [event.severity for _ in range(10) for event in here.look()]
+    assert offline == [4] * 5
+    here.online = True
+    assert sorted(event.severity for _ in range(4) for event in here.look()) == [4, 4, 5, 5]
 
 
 def test_events_that_wait_outlive_a_power_cut_with_their_time_and_number() -> None:
@@ -636,3 +649,25 @@ def test_a_monitor_of_transactions_looks_only_while_one_is_open() -> None:
     assert here.look() == []
     running = "tx2"
     assert len(here.look()) == 1
+
+
+def test_before_control_has_told_of_an_evse_nothing_is_known_of_it() -> None:
+    """Found by a restart of the agent beside a fault: it told that the fault was over, and then that it had come."""
+    here = world()
+    here.fault(FaultCode.TILT)
+    assert len(here.look()) == 1
+    silent = World(kept=here.kept, now=10.0, told=False)
+    assert silent.value("TiltSensor.Active", 1) is None
+    assert silent.value("EVSE.AvailabilityState", 1) is None
+    assert silent.value("EVSE.Problem", 1) is None
+    assert silent.look() == []
+
+
+def test_a_control_that_starts_anew_ends_no_fault_by_that() -> None:
+    here = world()
+    here.fault(FaultCode.TILT)
+    here.look()
+    here.welcome("control-2")
+    assert here.look(0.1) == []
+    here.observe(1)
+    assert here.look() == []

@@ -198,6 +198,13 @@ async def test_a_write_only_variable_cannot_be_read(rig: Rig201) -> None:
     assert "attributeValue" not in result
 
 
+@case()
+async def test_a_value_that_is_not_there_is_told_as_empty(rig: Rig201) -> None:
+    """B06.FR.13: this meter has no register of exports."""
+    (result,) = await get(rig, place("FiscalMetering", "EnergyExportRegister", evse=1))
+    assert (result["attributeStatus"], result["attributeValue"]) == ("Accepted", "")
+
+
 # ---- B05 ----
 
 
