@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--reboots", type=int, default=10, help="cuts after which the machine really boots (10)")
     parser.add_argument("--points", type=int, default=12, help="moments judged for each cut (12)")
     parser.add_argument("--migrations", type=int, default=2, help="cuts during a migration (2)")
-    parser.add_argument("--only", choices=campaign.SCENARIOS, help="cuts: while this goes on, nothing else")
+    parser.add_argument("--only", choices=campaign.SCENARIOS, help="chain, cuts: while this goes on, nothing else")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     try:
@@ -40,8 +40,9 @@ async def _run(options: argparse.Namespace) -> int:
     good = True
     everything = options.what == "power-cuts"
     points, seed = options.points, options.seed
+    scenarios = [options.only] if options.only else campaign.SCENARIOS
     if options.what == "chain" or everything:
-        result = await campaign.chain(options.reboots, points, seed)
+        result = await campaign.chain(options.reboots, points, seed, scenarios)
         campaign.note("chain", result)
         verdict = result.verdict
         assert verdict is not None
@@ -50,7 +51,6 @@ async def _run(options: argparse.Namespace) -> int:
         return 0 if good else 1
     frozen = await campaign.freeze(seed)
     if options.what == "cuts" or everything:
-        scenarios = [options.only] if options.only else campaign.SCENARIOS
         good &= not (await campaign.cuts(frozen, options.cuts, points, seed, scenarios)).wrong
     if options.what == "migration" or everything:
         good &= not (await campaign.migration(frozen, options.migrations, points, seed)).wrong

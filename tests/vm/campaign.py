@@ -32,14 +32,14 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-async def chain(count: int, points: int, seed: int) -> Result:
+async def chain(count: int, points: int, seed: int, scenarios: Sequence[str] = SCENARIOS) -> Result:
     """``count`` lives of one charger, each with ``points`` moments judged, the books at the end."""
     rng, place = random.Random(seed), _place("chain")
     async with GuestPlace(place, image.build(), prepare=[slot_trial.prepare]) as site:
         lives = Chain(site, rng, say)
         lives.deeds.orders.noted.append(slot_trial.first_order())
         for number in range(count):
-            await lives.live(SCENARIOS[number % len(SCENARIOS)])
+            await lives.live(scenarios[number % len(scenarios)])
         await lives.finish()
         heard, hardware = records(site.csms.frames), await site.hardware()
         seen = Seen(heard, hardware, lives.deeds.orders, site.configuration, slots=True)

@@ -153,6 +153,7 @@ def _lab(place: Path, board: str) -> Iterator[None]:
         yield
     except BaseException:
         sys.stdout.write((place / "lab.log").read_text()[-1500:])
+        sys.stdout.flush()
         raise
     finally:
         lab.terminate()
@@ -197,6 +198,7 @@ def _installed_units(configuration: str) -> Iterator[None]:
     except BaseException:
         command = ["journalctl", "-b", "--no-pager", "-n", "60", "-o", "short", *(f"--unit={unit}" for unit in UNITS)]
         sys.stdout.write(subprocess.run(command, capture_output=True, text=True).stdout[-4000:])
+        sys.stdout.flush()
         raise
     finally:
         _systemctl("stop", *UNITS)
@@ -226,10 +228,10 @@ def _see_everything(lab: LabControl, chip: SimulatedChip) -> None:
         read = str(client.call("inputs", {"evse": 1}))
         assert str(COOL_C) in read, read
     chip.pull(LOOP, False)
-    faults = until(lambda: _shown()["faults"], "the open loop is a fault", 60)
-    assert "emergency_stop" in str(faults), faults
+    # There may be others: the loop of an emulated processor comes late now and then.
+    until(lambda: "emergency_stop" in str(_shown()["faults"]), "the open loop is a fault", 60)
     chip.pull(LOOP, True)
-    until(lambda: not _shown()["faults"], "the fault is over", 60)
+    until(lambda: "emergency_stop" not in str(_shown()["faults"]), "the fault is over", 60)
     sys.stdout.write(f"; {len(devices)} devices well, emergency stop felt\n")
 
 

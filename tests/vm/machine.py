@@ -30,6 +30,8 @@ LEAST_LOOK_S = 0.05
 FIRST_PCI_LINE = 4
 """The first serial line is ISA, ttyS1; further ones are PCI, ttyS4 and on. ttyS0 is the console. Two ISA lines would
 share an edge-triggered interrupt, and lose one when a frozen machine goes on."""
+INSTRUCTION_SHIFT = 3
+"""An instruction takes 2 to the power of so many nanoseconds of the guest's own clock."""
 PR_SET_PDEATHSIG = 1
 
 _APPEND = (
@@ -50,6 +52,9 @@ class Setup:
     write_log: Path | None = None
     hardware: bool = False
     memory_mb: int = 512
+    own_clock: bool = False
+    """The guest's clock counts instructions instead of following ours: it is never late, however slow it is. Only for
+    what lives in the guest as a whole, because the world outside has another clock."""
 
 
 def line_name(number: int) -> str:
@@ -256,8 +261,14 @@ class Machine:
     def _command(self, frozen: Path | None) -> list[str]:
         setup = self.setup
         append = _APPEND + (" charger.hardware=all" if setup.hardware else "")
-        command = ["qemu-system-x86_64", "-name", "charger", "-M", "pc", "-accel", "tcg,thread=multi,tb-size=512"]
-        command += ["-cpu", "max", "-smp", "2", "-m", str(setup.memory_mb), "-nodefaults", "-no-user-config"]
+        command = ["qemu-system-x86_64", "-name", "charger", "-M", "pc"]
+        if setup.own_clock:
+            command += ["-accel", "tcg,thread=single,tb-size=512", "-icount", f"shift={INSTRUCTION_SHIFT},sleep=on"]
+        else:
+            command += ["-accel", "tcg,thread=multi,tb-size=512"]
+        # Two processors that take turns by a counted clock spend their time waiting for each other.
+        processors = "1" if setup.own_clock else "2"
+        command += ["-cpu", "max", "-smp", processors, "-m", str(setup.memory_mb), "-nodefaults", "-no-user-config"]
         command += ["-display", "none", "-no-reboot", "-rtc", "base=utc"]
         command += ["-kernel", str(setup.image.kernel), "-initrd", str(setup.image.initrd), "-append", append]
         command += ["-chardev", "file,id=con,path=console.log", "-serial", "chardev:con"]

@@ -31,10 +31,14 @@ from tests.vm.site import GuestPlace
 from tests.vm.write_log import Replay, Tail, WriteLog, copy_sparse
 
 CARDS = {1: ANNA, 2: BEN}
-CUT_S = {"file": (10.0, 75.0), "update": (0.3, 20.0)}
+CUT_S = {"file": (0.3, 50.0)}
 USUALLY_S = (0.3, 12.0)
-"""A cut comes at a random moment between so many seconds after both outlets charge. A changed file is checked in a
-process of its own and makes the agent start anew, which takes an emulated processor a while."""
+"""A cut comes at a random moment between so many seconds of the machine's own time after both outlets charge and, where
+something is changed, a first change was accepted. A changed file makes the agent start anew, which takes longer."""
+CHANGES = {"config": "profile", "update": "slot", "file": "file"}
+"""What is changed in a life of that name: the last kind of a round."""
+FIRST_CHANGE_S = 400.0
+REFUSED_S = 0.5
 BACK_S = 300.0
 """How long a rebooted charger may take until its outlets charge again."""
 OLD_JOURNAL = f"cd {STATE} && rm -f journal.db* && cp {{}} journal.db && chown evse:evse journal.db && sync"
@@ -126,7 +130,7 @@ class Chain:
         self._open: dict[int, Charging] = {}
         self._base = base or place.data
 
-    async def live(self, scenario: str, work: Callable[[], Awaitable[None]] | None = None) -> None:
+    async def live(self, scenario: str) -> None:
         """One life: boot, go on, charge on both outlets, work until the cut."""
         place, number = self.place, len(self.lives)
         disk, log = place.directory / "disk.img", place.directory / f"life{number}.wlog"
@@ -142,12 +146,10 @@ class Chain:
             if self._unsafe:
                 await place.machine.check("sh", "-c", self._unsafe)
             await self._charge(life, scenario)
-            busy = asyncio.create_task(self._until_cut(work or self.deeds.work(scenario)))
-            await asyncio.sleep(self._moment(scenario))
-            cut_s = time.time()
-            await place.cut_power()
-            watch.look()
-            await _ended(busy)
+            async with self._at_work(scenario):
+                cut_s = time.time()
+                await place.cut_power()
+                watch.look()
         self.result.cuts += 1
         self.result.boots_s.append(life.boot_s)
         self._base = place.directory / f"after{number}.img"
@@ -165,7 +167,7 @@ class Chain:
             await self.place.machine.check("systemctl", "start", "evse-agent.service", timeout_s=120)
             before = self._heard()
             await self.place.until(self._hears_more(before), "a waiting record is told")
-            await asyncio.sleep(self._moment("migration"))
+            await self._pause(*USUALLY_S)
 
     def _heard(self) -> int:
         return len(records(self.place.csms.frames))
@@ -232,18 +234,48 @@ class Chain:
         charge = self._open.pop(evse)
         await self.place.end(evse, CARDS[evse], charge.first_s)
 
-    async def _until_cut(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Whatever the cut interrupts ends without an answer."""
-        with contextlib.suppress(GuestError, ConnectionError, TimeoutError, StuckError):
-            while True:
-                try:
-                    await work()
-                except LookupError as error:
-                    self.result.refused.append(str(error))
-                await asyncio.sleep(0.05)
+    @contextlib.asynccontextmanager
+    async def _at_work(self, scenario: str) -> AsyncIterator[None]:
+        """Something goes on; the block is entered at the moment at which the power shall go. What breaks in the work,
+        other than by the cut, is raised."""
+        kind = CHANGES.get(scenario)
+        before = self.deeds.made[kind] if kind else 0
 
-    def _moment(self, scenario: str) -> float:
-        return self._rng.uniform(*CUT_S.get(scenario, USUALLY_S))
+        async def changed() -> bool:
+            return kind is None or self.deeds.made[kind] > before or busy.done()
+
+        busy = asyncio.create_task(self._until_cut(self.deeds.work(scenario)))
+        try:
+            await self.place.until(changed, f"a first change in a life called {scenario}", FIRST_CHANGE_S)
+            await self._pause(*CUT_S.get(scenario, USUALLY_S))
+            yield
+        finally:
+            busy.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await busy
+
+    async def _until_cut(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Whatever the cut interrupts ends without an answer; a refusal before it is noted."""
+        while self.place.machine.running:
+            try:
+                await work()
+            except (GuestError, LookupError) as error:
+                if self.place.machine.running:
+                    self.result.refused.append(f"{type(error).__name__}: {error}")
+                await asyncio.sleep(REFUSED_S)
+            except (ConnectionError, TimeoutError, StuckError):
+                await asyncio.sleep(REFUSED_S)
+            await asyncio.sleep(0.05)
+
+    async def _pause(self, least_s: float, most_s: float) -> None:
+        """A random while, by the machine's own time."""
+        clock = self.place.machine.own_time
+        end = clock.now_s() + self._rng.uniform(least_s, most_s)
+
+        async def over() -> bool:
+            return clock.now_s() >= end
+
+        await self.place.until(over, "a while", most_s * 2)
 
     async def freeze(self, memory: Path, disk: Path) -> None:
         """Boot, come online once, lose the network, and stand still: memory and disk of that moment."""
@@ -291,9 +323,8 @@ class Chain:
                     await self._end(evse)
                 await self.place.cut_uplink()
             await self._begin_both(online=scenario != "offline")
-            busy = asyncio.create_task(self._until_cut(self.deeds.work(scenario)))
-            await asyncio.sleep(self._moment(scenario))
-            await _ended(busy)
+            async with self._at_work(scenario):
+                await self.place.cut_power()
 
     async def _begin_both(self, online: bool) -> None:
         for evse in CARDS:
@@ -354,13 +385,6 @@ class Chain:
         self._say(f"{life.scenario}: {len(chosen)} points judged, {len(self.result.wrong)} wrong so far")
         working.unlink()
         copy.unlink()
-
-
-async def _ended(busy: asyncio.Task[None]) -> None:
-    """Stop what goes on. What broke in it, other than by the cut, is raised."""
-    busy.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await busy
 
 
 def moments(log: WriteLog, points: int, rng: random.Random, first: int = 0) -> list[tuple[int, Tail]]:
