@@ -87,6 +87,12 @@ def signing_request(key_pem: bytes, organisation: str, serial_number: str) -> st
     return request.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
 
+def key_number(key_pem: bytes) -> int:
+    """Return a number of 31 bits that goes with the public half of a key."""
+    public = serialization.load_pem_private_key(key_pem, None).public_key()
+    return int.from_bytes(hashlib.sha256(_public(public)).digest()[:4], "big") & 0x7FFF_FFFF
+
+
 def read_chain(pem: str) -> list[Certificate]:
     """Read one or more certificates. Raises CertificateError."""
     try:

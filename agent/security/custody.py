@@ -17,6 +17,7 @@ from agent.security.certificates import (
     check_root,
     fingerprint,
     hash_of,
+    key_number,
     new_key,
     read_chain,
     signed_by_any,
@@ -39,7 +40,9 @@ class InstallAnswer(Enum):
     REJECTED = "Rejected"
     """The certificate is not one that can be taken."""
     FAILED = "Failed"
-    """It is good, but there is no room for it or the disk does not take it."""
+    """It is good, but the disk does not take it."""
+    FULL = "full"
+    """It is good, but no more may be stored; 1.6 says Failed, 2.x Rejected (M05.FR.06)."""
 
 
 class DeleteAnswer(Enum):
@@ -70,7 +73,7 @@ def install_root(security: Security, use: RootUse, pem: str, *, additional_check
     marks = {fingerprint(one) for one in known}
     if fingerprint(certificate) not in marks and store.count() >= most:
         LOGGER.warning("a root certificate was not installed: %d are stored, and no more may be", most)
-        return InstallAnswer.FAILED
+        return InstallAnswer.FULL
     try:
         store.add_root(use, certificate)
         if additional_check and use is RootUse.CENTRAL:
@@ -122,6 +125,12 @@ def request_certificate(security: Security, kind: KeyType, organisation: str, se
     key = new_key(kind)
     security.certificates.write_pending_key(key)
     return signing_request(key, organisation, serial_number)
+
+
+def pending_number(security: Security) -> int | None:
+    """What names the open signing request: the same after a restart, another one for each key. None: none is open."""
+    key = security.certificates.pending_key()
+    return None if key is None else key_number(key)
 
 
 def take_certificate(security: Security, pem: str, organisation: str, serial_number: str, *, most: int) -> bool:

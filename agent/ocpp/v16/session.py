@@ -58,7 +58,7 @@ class Session16(BaseSession):
             self._handlers.add(self._security.by_action)
             self._handlers.triggers.extended["SignChargePointCertificate"] = self._trigger_signing
             self._security.offer_to(self._handlers.data_transfers)
-            self._parts.append(self._security)
+            self._parts.extend(self._security.parts)
         self._files = self._new_files()
         if self._files is not None:
             self._handlers.add(self._files.by_action)
