@@ -112,8 +112,9 @@ class ChargingLimits:
         session = evse.running
         if session is None or session.started is None:
             return None
+        # 2.1 K01.FR.42: what is relative begins when driver and vehicle are there, wherever the transaction began.
+        started, moment = session.authorised if session.stop_points else session.started, self._site.moment
         # A stamp of this boot may be older than the right time; the monotonic clock is not.
-        started, moment = session.started, self._site.moment
         priority = self._priority(session.transaction)
         utc_s = moment.utc_at(started.monotonic_s) if started.boot == moment.boot else started.utc_s
         # Down, so that what is relative to the start holds from the start; and steady, whatever a sum of floats gives.

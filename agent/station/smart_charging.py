@@ -31,6 +31,9 @@ _PRIORITY, _OFFLINE = "priority_charging", "offline_since"
 """Keys in the table "station"."""
 
 
+FOLLOWS_S = 30.0
+"""Within this vehicles have followed a changed limit, and others have got what they left."""
+
 LONGEST_S = 366 * 86_400
 """A limit of the site may lapse by itself so far ahead."""
 
@@ -47,6 +50,7 @@ class SmartCharging:
         self._offline_kept = _OFFLINE in station
         self._absence = Absence(_seconds(station.get(_OFFLINE)), site.moment)
         self._thrift = Thrift()
+        self._constrained_at = -math.inf
         self.limits = ChargingLimits(site, self._store, self._priority.__contains__, self._offline_utc_s)
 
     # ---- what the network asks --------------------------------------------------------------------------------------
@@ -239,6 +243,12 @@ class SmartCharging:
             self._store.remove([number])
             self._forget([number])
         return known
+
+    def constrained(self, now: float) -> bool:
+        """A limit of the site holds, or ended a short while ago, so that rates still follow it."""
+        if self._external():
+            self._constrained_at = now
+        return now - self._constrained_at < FOLLOWS_S
 
     @property
     def _external_taken(self) -> bool:

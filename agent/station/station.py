@@ -117,7 +117,7 @@ class Station:
         self._charging = SmartCharging(self._site, kept)
         self._permits = Permits(self._site, self._charging.limits)
         self._statuses = Statuses(self._site)
-        self._telling = Telling(self._site, self._transactions)
+        self._telling = Telling(self._site, self._transactions, self._charging)
         self.desk = TransactionDesk(self._site, self._transactions, self._metering)
         self._pricing = Pricing(self._site, self._metering, kept)
         self._indications = Indications(self._site)

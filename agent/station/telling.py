@@ -11,8 +11,10 @@ from agent.station.beginning import phases_of
 from agent.station.commands import ConnectorStatus
 from agent.station.evse import Evse
 from agent.station.points import Point, read
+from agent.station.rates import Rates
 from agent.station.session import Phase, Session
 from agent.station.site import Site
+from agent.station.smart_charging import SmartCharging
 from agent.station.statuses import running_status
 from agent.station.transactions import Transactions
 
@@ -24,11 +26,13 @@ _STATES = {
 
 
 class Telling:
-    def __init__(self, site: Site, transactions: Transactions) -> None:
+    def __init__(self, site: Site, transactions: Transactions, charging: SmartCharging) -> None:
         self._site = site
         self._transactions = transactions
+        self._rates = Rates(site, charging, transactions)
 
     def settle(self) -> None:
+        self._rates.settle()
         for evse in self._site.evses.values():
             session = evse.session
             if session is None or not session.stop_points or evse.connected is None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from station_world import World, config
 
+from agent.journal.events import Trigger
 from agent.station.charging.answers import PriorityAnswer
 from agent.station.charging.external import ExternalLimit, number_of
 from agent.station.charging.profile import (
@@ -399,3 +400,60 @@ def test_a_remote_start_is_judged_strictly():
     assert charging.remote_objection_strictly(1, replace(own, kind=Kind.ABSOLUTE)).why is Why.SCHEDULE
     phases = replace(own.schedule, periods=(Period(0, 10.0, 1),))
     assert charging.remote_objection_strictly(1, replace(own, schedule=phases)).why is Why.SCHEDULE
+
+
+# ---- rates told (K11.FR.04, K13.FR.03) ------------------------------------------------------------------------------
+
+
+def rates_told(made):
+    return [event for event in made.records if getattr(event, "trigger", None) is Trigger.CHARGING_RATE_CHANGED]
+
+
+def flexible_world(**more):
+    setup = config(evses=2, feed_a=64.0)
+    made = World(replace(setup, ocpp=replace(setup.ocpp, versions=("ocpp2.0.1",))), **more)
+    made.run(1)
+    return made
+
+
+def test_rates_are_told_when_the_site_changes_them():
+    made = flexible_world()
+    charge(made, 1)
+    install(made, 1, 1, 20.0)
+    made.run(20)
+    assert rates_told(made) == [], "what the network says itself is not told"
+    constrain(made, (0, 10.0))
+    assert len(rates_told(made)) == 1
+    for tenths in range(20):
+        constrain(made, (0, 10.0 - tenths / 2 + 5))
+        made.run(1)
+    assert len(rates_told(made)) == 3, "no more than once in ten seconds"
+    made.run(20)
+    told = len(rates_told(made))
+    made.run(300)
+    assert len(rates_told(made)) == told
+    release(made)
+    made.run(40)
+    assert len(rates_told(made)) == told + 1
+    install(made, 1, 1, 6.0)
+    made.run(20)
+    assert len(rates_told(made)) == told + 1
+
+
+def test_small_changes_of_the_rate_are_not_told():
+    made = flexible_world(settings={"SmartChargingCtrlr.LimitChangeSignificance": "20"})
+    charge(made, 1)
+    constrain(made, (0, 28.0))
+    made.run(20)
+    assert rates_told(made) == []
+    constrain(made, (0, 25.0))
+    assert len(rates_told(made)) == 1
+
+
+def test_ocpp_1_6_is_told_nothing_of_rates():
+    made = world()
+    charge(made, 1)
+    constrain(made, (0, 10.0))
+    made.run(20)
+    assert permits(made) == {1: 10.0}
+    assert rates_told(made) == []

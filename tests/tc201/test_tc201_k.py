@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -443,6 +444,19 @@ async def test_a_long_report_comes_in_parts(rig: Rig201) -> None:
     assert [report["tbc"] for report in reports] == [True] * (len(reports) - 1) + [False]
 
 
+@case(settings={"TxCtrlr.TxStartPoint": "EVConnected"})
+async def test_a_relative_schedule_begins_when_energy_may_flow(rig: Rig201) -> None:
+    """2.1 K01.FR.42, recommended by 2.0.1."""
+    rig.hardware.plug(1)
+    transaction = (await rig.event("Started", trigger="CablePluggedIn"))["transactionInfo"]["transactionId"]
+    values = profile(1, (0, 10.0), (2, 12.0), purpose=TX, kind="Relative", transactionId=transaction)
+    await install(rig, 1, values)
+    await asyncio.sleep(2.1)
+    rig.hardware.tap("CARD", 1)
+    await rig.until(lambda: permit_a(rig) == 10.0)
+    await rig.until(lambda: permit_a(rig) == 12.0)
+
+
 # ---- K06, K07: without the network ----------------------------------------------------------------------------------
 
 
@@ -471,7 +485,7 @@ def local(rig: Rig201, method: str, **parameters: Any) -> Any:
 
 @case()
 async def test_k11_a_limit_of_the_site_while_charging(rig: Rig201) -> None:
-    await rig.charge()
+    transaction = await rig.charge()
     local(rig, "limit", limit=10.0)
     told = await rig.expect("NotifyChargingLimit")
     assert told["chargingLimit"] == {"chargingLimitSource": "EMS"}  # K11.FR.02, FR.05
@@ -480,6 +494,8 @@ async def test_k11_a_limit_of_the_site_while_charging(rig: Rig201) -> None:
     assert schedule["chargingRateUnit"] == "A"
     assert schedule["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 10.0}]
     await rig.until(lambda: permit_a(rig) == 10.0)  # K11.FR.01
+    changed = await rig.event("Updated", trigger="ChargingRateChanged")  # K11.FR.04
+    assert changed["transactionInfo"]["transactionId"] == transaction
     answer = await rig.call("GetChargingProfiles", requestId=900, chargingProfile={"chargingLimitSource": ["EMS"]})
     assert answer["status"] == "Accepted"
     report = await rig.expect("ReportChargingProfiles", requestId=900)
