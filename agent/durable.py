@@ -20,6 +20,11 @@ def write_private(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    put_in_place(partial, path)
+
+
+def put_in_place(partial: Path, path: Path) -> None:
+    """Give a file that is complete on the disk its name, for good. Raises OSError."""
     partial.replace(path)
     sync_folder(path.parent)
 

@@ -55,6 +55,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "agent.ocpp.ports",
         "agent.clock",
         "agent.config",
+        "agent.durable",
         "agent.__version__",
     ),
     "agent/console": (

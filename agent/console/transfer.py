@@ -15,6 +15,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from agent.durable import put_in_place
+
 LINE = 76
 LINE_NAME = "-"
 """Stands for the line where a file's name is asked for."""
@@ -43,7 +45,7 @@ def to_file(path: Path, chunks: Iterable[bytes]) -> tuple[int, str]:
                 digest.update(chunk)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
+        put_in_place(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

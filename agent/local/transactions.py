@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from agent.durable import put_in_place
 from agent.local.client import LocalClient
 
 PAGE = 200
@@ -44,7 +45,7 @@ def exported(client: LocalClient, path: Path) -> str:
                 count += 1
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
+        put_in_place(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

@@ -9,9 +9,12 @@ import base64
 import binascii
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from agent.durable import put_in_place
 
 ALGORITHM = "ECDSA-P256-SHA256"
 MOST_BYTES = 256 * 1024
@@ -87,9 +90,18 @@ def lines(signed: Mapping[str, Any]) -> Iterator[str]:
 def save(path: Path, signed: Mapping[str, Any]) -> list[Path]:
     """Write the report as JSON and, beside it, as text. Return both paths. Raises OSError."""
     beside = path.with_suffix(".txt")
-    path.write_text(json.dumps(signed, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    beside.write_text("\n".join(lines(signed)) + "\n", encoding="utf-8")
+    _write(path, json.dumps(signed, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
+    _write(beside, "\n".join(lines(signed)) + "\n")
     return [path, beside]
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    put_in_place(partial, path)
 
 
 def verified(path: Path, fingerprint: str = "") -> dict[str, Any]:
