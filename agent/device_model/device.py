@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.clock import Moment
-from agent.device_model import controllers, from_settings, hardware
+from agent.device_model import controllers, from_settings, hardware, phase_rotation
 from agent.device_model.declaration import Declaration, Look, build
 from agent.device_model.events import KeepDocument
 from agent.device_model.from_settings import SetSetting, read_name
@@ -45,6 +45,7 @@ def assemble(
     ``kept``, ``keep`` and ``commit``: documents of the tables ``agent.device_model.monitoring.TABLES``."""
     model = DeviceModel(build(declarations(), look))
     model.add(from_settings.entries(settings, set_setting, fixed_settings(look)))
+    model.add(phase_rotation.entries(settings, set_setting, sorted(look.facts.evses)))
     model.add(others)
     monitoring = Monitoring(
         model, settings, look.facts.transaction, look.facts.config.control.temperature.derate_c, kept, keep

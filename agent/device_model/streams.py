@@ -54,6 +54,8 @@ class Streams:
     def __init__(self) -> None:
         self._streams: dict[int, Stream] = {}
         self._next = 1
+        self.carried = False
+        """The connection of now has words for streams; else what their monitors tell are events."""
 
     def __iter__(self) -> Iterator[Stream]:
         return iter(list(self._streams.values()))
@@ -128,7 +130,8 @@ class Streams:
 
     def take(self, event: MonitorEvent) -> bool:
         """Gather an event's value. False where its monitor has no open stream: it goes its usual way."""
-        stream = next((each for each in self if each.monitor == event.monitor and each.stage is Stage.OPEN), None)
+        open_ones = self.open_ones() if self.carried else ()
+        stream = next((each for each in open_ones if each.monitor == event.monitor), None)
         if stream is None:
             return False
         stream.gathered.append((event.stamp.monotonic_s, event.value))

@@ -25,8 +25,14 @@ def value(at_s: float, text: str = "1", number: int = 10_000) -> MonitorEvent:
     return MonitorEvent(1, number, Kind.CUSTOM, 8, *PLACE, Trigger.PERIODIC, text, stamp)
 
 
-def opened(interval_s: int = 0, values: int = 0, now: float = 0.0) -> Streams:
+def carried() -> Streams:
     streams = Streams()
+    streams.carried = True
+    return streams
+
+
+def opened(interval_s: int = 0, values: int = 0, now: float = 0.0) -> Streams:
+    streams = carried()
     streams.monitor_changed(None, monitor(StreamParameters(interval_s, values)))
     stream = streams.to_open()
     assert stream is not None
@@ -35,7 +41,7 @@ def opened(interval_s: int = 0, values: int = 0, now: float = 0.0) -> Streams:
 
 
 def test_a_monitor_with_parameters_asks_for_its_stream_once_and_gathers_when_it_is_open() -> None:
-    streams = Streams()
+    streams = carried()
     streams.monitor_changed(None, monitor(None))
     assert streams.to_open() is None
     streams.monitor_changed(monitor(None), monitor(StreamParameters(10)))
@@ -52,7 +58,7 @@ def test_a_monitor_with_parameters_asks_for_its_stream_once_and_gathers_when_it_
 
 def test_a_refused_stream_leaves_its_monitor_to_events() -> None:
     """N11.FR.07"""
-    streams = Streams()
+    streams = carried()
     streams.monitor_changed(None, monitor(StreamParameters(10)))
     stream = streams.to_open()
     assert stream is not None
@@ -65,7 +71,7 @@ def test_a_refused_stream_leaves_its_monitor_to_events() -> None:
 
 
 def test_an_answer_that_never_came_is_asked_for_again() -> None:
-    streams = Streams()
+    streams = carried()
     streams.monitor_changed(None, monitor(StreamParameters(10)))
     stream = streams.to_open()
     assert stream is not None
@@ -182,3 +188,13 @@ def test_every_value_goes_out_once_and_in_order(interval_s: int, values: int, st
     while (batch := streams.batch(now)) is not None:
         sent += [int(text) for _, text in batch.values]
     assert sent == list(range(count))
+
+
+def test_on_a_connection_without_streams_values_are_events() -> None:
+    """As when a network of 2.0.1 follows one of 2.1."""
+    streams = opened(interval_s=10)
+    assert streams.take(value(1.0))
+    streams.carried = False
+    assert not streams.take(value(2.0))
+    streams.carried = True
+    assert streams.take(value(3.0))

@@ -11,6 +11,7 @@ from agent.device_model.from_settings import SHOWN_AS, names_of, read_name
 from agent.device_model.model import Missing
 from agent.device_model.selection import Criterion, ReportBase, Wanted, base_report, custom_report
 from agent.device_model.variables import (
+    ACCEPTED,
     AttributeType,
     ChangeStatus,
     Component,
@@ -340,3 +341,22 @@ def test_no_live_variable_is_hidden_by_a_setting() -> None:
 def test_what_is_used_of_a_capacity_is_told_beside_it() -> None:
     entry = World().entry("SmartChargingCtrlr.Entries[ChargingProfiles]")
     assert (entry.actual.value(), entry.characteristics.maximum) == ("0", 100)
+
+
+def test_each_outlet_says_and_sets_its_own_rotation_of_phases() -> None:
+    world = World()
+    first, second = (world.entry("ElectricalFeed.PhaseRotation", evse).actual for evse in (1, 2))
+    assert (first.value(), second.value()) == ("", "")
+    assert first.change is not None
+    assert second.change is not None
+    assert first.change("STR") == ACCEPTED
+    assert second.change("RST") == ACCEPTED
+    assert world.settings.string("ElectricalFeed.PhaseRotation") == "1.STR,2.RST"
+    assert (first.value(), second.value()) == ("STR", "RST")
+    assert first.change("RSX").status is ChangeStatus.REJECTED
+    assert first.change("") == ACCEPTED
+    assert world.settings.string("ElectricalFeed.PhaseRotation") == "2.RST"
+    world.set_setting("ElectricalFeed.PhaseRotation", "0.RST, 1.TSR,2.Unknown")
+    assert (first.value(), second.value()) == ("TSR", "")
+    assert second.change("SRT") == ACCEPTED
+    assert world.settings.string("ElectricalFeed.PhaseRotation") == "0.RST,1.TSR,2.SRT"

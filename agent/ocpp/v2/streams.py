@@ -85,5 +85,11 @@ class Streams2(Block):
     def next_wake(self) -> float | None:
         return self._streams.next_wake(self._talk.now)
 
+    def online(self, _everything: bool, _now: float) -> None:
+        self._streams.carried = True
+
+    def lost(self) -> None:
+        self._streams.carried = False
+
     def renew(self) -> None:
         self._streams.renew()
