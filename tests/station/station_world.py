@@ -38,6 +38,7 @@ from agent.station.effects import (
     Send,
 )
 from agent.station.local_list import MemoryStore
+from agent.station.session import Phase, Session
 from agent.station.settings import Settings
 from agent.station.station import Station
 from agent.station.tokens import TokenInfo, TokenStatus
@@ -47,7 +48,7 @@ UTC_0 = 1_770_000_000.0
 ACCEPTED = TokenInfo(TokenStatus.ACCEPTED)
 
 
-def config(evses=1, socket=True, feed_a=32.0, free_vend=False, **extra):
+def config(evses=1, socket=True, feed_a=32.0, free_vend=False, versions=("ocpp1.6",), **extra):
     return Config(
         station=StationConfig("v", "m", "s"),
         installation=Installation(max_current_a=feed_a, phases=3),
@@ -65,7 +66,7 @@ def config(evses=1, socket=True, feed_a=32.0, free_vend=False, **extra):
         ),
         control=Control(lease_s=60.0),
         authorisation=Authorisation(free_vend=free_vend),
-        ocpp=Ocpp(url="ws://x"),
+        ocpp=Ocpp(url="ws://x", versions=versions),
     )
 
 
@@ -420,17 +421,20 @@ class World:
             assert event.meter_wh >= start_of[event.transaction].meter_wh
         running = set(starts) - set(ends)
         permits = [outlet.permit for outlet in self.outlets.values() if outlet.permit is not None]
+        documents = dict(self.kept["session"])
+        waiting = documents.pop("waiting", [])
+        sessions = [Session.from_document(document) for document in (*documents.values(), *waiting)]
+        charging = {each.transaction: each for each in sessions if each.phase in (Phase.RUNNING, Phase.STOPPING)}
         for permit in permits:
-            assert permit.transaction in running, "a permit without an open transaction"
+            assert permit.transaction in charging, "a permit without a session"
+            session = charging[permit.transaction]
+            assert session.token.uid, "a permit without a driver"
+            # Told, unless the network wants to hear of it when energy flows (TxStartPoint EnergyTransfer).
+            assert permit.transaction in running or not session.told, "a permit without an open transaction"
         for line in (1, 2, 3):
             loading = [permit.current_a for permit in permits if line in self._lines(permit.evse)]
             assert sum(loading) <= self.config.installation.max_current_a + 1e-6
-        documents = self.kept["session"]
-        kept = {
-            document["transaction"]
-            for key, document in documents.items()
-            if key != "waiting" and document["phase"] in ("running", "stopping")
-        }
+        kept = {each.transaction for each in sessions if each.open}
         assert kept == running, "the documents and the books disagree"
 
 
