@@ -68,7 +68,8 @@ def methods(charging: Charging) -> dict[str, Method]:
     ) -> list[LimitDocument]:
         """Draw no more than this from now on: `unit` A (per phase) or W (in all) at one EVSE, or (0) all together.
         `lasts_s`: it lapses by itself after so long; else it holds until `charging.release`. `source`: EMS, SO (the
-        grid) or Other. With `generation` it is what the site generates, on top of the network's limits."""
+        grid) or Other. With `generation` it is what the site generates, on top of the network's limits; it needs
+        `lasts_s`, so that an energy manager that falls silent lifts nothing for ever."""
         return _set(charging, evse, unit, (Period(0, _number(limit)),), source, lasts_s, generation)
 
     def schedule(

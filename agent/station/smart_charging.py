@@ -223,12 +223,15 @@ class SmartCharging:
             return Refusal(Why.EVSE, f"there is no EVSE {limit.evse}")
         if limit.lasts_s is not None and not 0 < limit.lasts_s <= LONGEST_S:
             return Refusal(Why.PROFILE, f"it can last 1 to {LONGEST_S} s, not {limit.lasts_s}")
+        if limit.generation and limit.lasts_s is None:
+            # Stale, it would lift the network's limits for ever.
+            return Refusal(Why.PROFILE, "generation must say for how long it holds (lasts_s); tell it again before")
         profile = profile_of(limit, self._site.moment.utc_s)
         refusal = problem(profile) or self._store.objection(profile, limit.evse)
         if refusal is not None:
             return refusal
         self._store.install(profile, limit.evse, int(self._site.moment.utc_s))
-        if profile.kind is Kind.DYNAMIC and limit.lasts_s is None:
+        if profile.kind is Kind.DYNAMIC:
             self._write_thriftily(profile.id, limit.periods[0].limit)
         else:
             self._thrift.forget(profile.id)

@@ -61,6 +61,7 @@ def install(made, evse, *args, **more):
 
 def constrain(made, *periods, evse=0, source=EMS, unit=A, lasts_s=None, generation=False):
     periods = tuple(Period(start_s, limit) for start_s, limit in periods)
+    lasts_s = 3600 if generation and lasts_s is None else lasts_s
     limit = ExternalLimit(source, evse, unit, periods, lasts_s, generation)
     return tell(made, lambda charging: charging.constrain(limit))
 
@@ -198,6 +199,31 @@ def test_generation_lifts_the_networks_limits_and_never_the_feed():
     constrain(made, (0, 6.0), generation=True)
     made.run(8)
     assert sum(permits(made).values()) == 30.0, "with no limit there is nothing to lift"
+
+
+def test_generation_lapses():
+    made = world()
+    charge(made, 1)
+    install(made, 0, 1, 8.0)
+    endless = ExternalLimit(EMS, 0, A, (Period(0, 6.0),), None, True)
+    assert tell(made, lambda charging: charging.constrain(endless)).why is Why.PROFILE
+    constrain(made, (0, 6.0), generation=True, lasts_s=60)
+    assert permits(made) == {1: 14.0}
+    made.run(62)
+    assert permits(made) == {1: 8.0}
+
+
+def test_a_limit_that_is_told_again_before_it_lapses_is_written_thriftily():
+    made = world()
+    writes = []
+    for second in range(120):
+        before = len(made.log)
+        constrain(made, (0, 10.0), lasts_s=30)
+        writes += [second for effect in made.log[before:] if getattr(effect, "table", "") == "charging_profile"]
+        made.run(1)
+    assert len(writes) <= 3
+    made.run(35)
+    assert kept(made) == {}
 
 
 def test_each_limit_has_its_number():

@@ -566,6 +566,7 @@ async def test_the_local_api_says_what_is_wrong(rig: Rig201) -> None:
         ("source", "limit", {"limit": 6.0, "source": "CSO"}),
         ("no EVSE 3", "limit", {"limit": 6.0, "evse": 3}),
         ("0 or more", "limit", {"limit": -1.0}),
+        ("lasts_s", "limit", {"limit": 6.0, "generation": True}),
         ("too large", "limit", {"limit": 10**400}),
         ("periods", "schedule", {"periods": [{"start_s": 0}]}),
         ("periods", "schedule", {"periods": ["0"]}),
@@ -723,7 +724,7 @@ async def test_k27_generation_at_the_site(rig: Rig201) -> None:
     await rig.charge()
     await install(rig, 1, profile(1, (0, 6900.0), unit="W"))
     await rig.until(lambda: permit_a(rig) == 10.0)
-    local(rig, "limit", limit=2070.0, unit="W", generation=True)
+    local(rig, "limit", limit=2070.0, unit="W", generation=True, lasts_s=600)
     told = await rig.expect("NotifyChargingLimit")
     assert told["chargingLimit"] == {"chargingLimitSource": "EMS", "isLocalGeneration": True}  # K27.FR.03
     (schedule,) = told["chargingSchedule"]  # K27.FR.04
