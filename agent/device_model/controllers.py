@@ -14,8 +14,11 @@ from agent.station.settings import SETTINGS
 ITEMS_PER_MESSAGE = 100
 """Variables or monitors in one request."""
 
-BYTES_PER_MESSAGE = 256 * 1024
-"""Longer frames are not read at all (``agent.ocpp.frames``)."""
+BYTES_PER_MESSAGE = 128 * 1024
+"""Of one request: enough for as many items as one may hold, each with a long value."""
+
+LIST_BYTES_PER_MESSAGE = 256 * 1024
+"""Of one SendLocalList. Longer frames are not read at all (``agent.ocpp.frames``)."""
 
 LONGEST_REPORTED = 2500
 """Characters of a value that is reported."""
@@ -66,7 +69,7 @@ def declarations() -> Iterator[Declaration]:
     yield _fixed("DeviceDataCtrlr", "ReportingValueSize", LONGEST_REPORTED, "characters of a value that is told")
     for component in _AVAILABLE:
         yield _fixed(component, "Available", True, "this charge point can do it")
-    yield _fixed("LocalAuthListCtrlr", "BytesPerMessage", BYTES_PER_MESSAGE, "of one SendLocalList")
+    yield _fixed("LocalAuthListCtrlr", "BytesPerMessage", LIST_BYTES_PER_MESSAGE, "of one SendLocalList")
     yield Declaration(
         station,
         "LocalAuthListCtrlr",

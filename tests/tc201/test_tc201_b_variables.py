@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from agent.device_model.controllers import ITEMS_PER_MESSAGE
+from agent.device_model.controllers import BYTES_PER_MESSAGE, ITEMS_PER_MESSAGE
 from agent.link.messages import FaultCode
 from tests.tc201.rig import Rig201, case
 
@@ -187,6 +187,24 @@ async def test_more_variables_than_a_request_may_hold_are_refused(rig: Rig201) -
     ]
     for action, payload in requests:
         assert await rig.refused(action, **payload) == "OccurrenceConstraintViolation", action
+
+
+@case()
+async def test_a_request_of_more_bytes_than_it_may_have_is_refused(rig: Rig201) -> None:
+    """B06.FR.17, and the same for what is set, reported, monitored and cleared."""
+    one = place("OCPPCommCtrlr", "HeartbeatInterval")
+    bulk = {"customData": {"vendorId": "test", "filler": "x" * BYTES_PER_MESSAGE}}
+    requests: list[tuple[str, Payload]] = [
+        ("GetVariables", {"getVariableData": [one]}),
+        ("SetVariables", {"setVariableData": [{**one, "attributeValue": "310"}]}),
+        ("GetReport", {"requestId": 1, "componentVariable": [one]}),
+        ("GetMonitoringReport", {"requestId": 1, "componentVariable": [one]}),
+        ("SetVariableMonitoring", {"setMonitoringData": [{**one, "value": 1, "type": "Delta", "severity": 5}]}),
+        ("ClearVariableMonitoring", {"id": [1]}),
+    ]
+    for action, payload in requests:
+        assert await rig.refused(action, **payload, **bulk) == "FormatViolation", action
+    assert await rig.variable("OCPPCommCtrlr", "HeartbeatInterval") == "300"
 
 
 @case()

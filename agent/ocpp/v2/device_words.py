@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.device_model.controllers import LONGEST_REPORTED
+from agent.device_model.controllers import BYTES_PER_MESSAGE, ITEMS_PER_MESSAGE, LONGEST_REPORTED
 from agent.device_model.monitors import Monitor, StreamParameters
 from agent.device_model.selection import Wanted
 from agent.device_model.variables import Attribute, AttributeType, Component, Entry, Variable
@@ -125,7 +126,12 @@ def status_info(reason: str, detail: str) -> Payload:
     return {"reasonCode": reason[:20], **({"additionalInfo": detail[:512]} if detail else {})}
 
 
-def check_items(items: Sequence[Any], most: int, what: str) -> None:
-    """Refuse more elements than one request may hold (B06.FR.16 and its like). Raises RequestRefusedError."""
-    if len(items) > most:
-        raise RequestRefusedError("OccurrenceConstraintViolation", f"{len(items)} {what}; at most {most} are taken")
+def check_size(payload: Payload, items: Sequence[Any]) -> None:
+    """Refuse what is more than one request may hold. Raises RequestRefusedError."""
+    if len(items) > ITEMS_PER_MESSAGE:  # B06.FR.16, B08.FR.17, N06.FR.06
+        words = f"{len(items)} elements; at most {ITEMS_PER_MESSAGE} are taken"
+        raise RequestRefusedError("OccurrenceConstraintViolation", words)
+    size = len(json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode())
+    if size > BYTES_PER_MESSAGE:  # B06.FR.17, B08.FR.18, N06.FR.07
+        words = f"{size} bytes; at most {BYTES_PER_MESSAGE} are taken"
+        raise RequestRefusedError("FormatViolation", words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.device_model.controllers import ITEMS_PER_MESSAGE, LONGEST_REPORTED
+from agent.device_model.controllers import LONGEST_REPORTED
 from agent.device_model.device import Device
 from agent.device_model.events import MonitorEvent
 from agent.device_model.monitors import Base, Monitor, MonitorType, SetResult
@@ -14,7 +14,7 @@ from agent.ocpp.rpc import Outcome, Priority, Result
 from agent.ocpp.times import time_text
 from agent.ocpp.v2.block import Block, Handler, Talk
 from agent.ocpp.v2.device_words import (
-    check_items,
+    check_size,
     component_of,
     component_payload,
     status_info,
@@ -55,7 +55,7 @@ class Monitoring2(Block):
 
     def _set(self, payload: Payload) -> Payload:
         wanted = payload["setMonitoringData"]
-        check_items(wanted, ITEMS_PER_MESSAGE, "monitors")
+        check_size(payload, wanted)
         results = [self._set_one(each) for each in wanted]  # N04.FR.01
         self._device.commit()  # N07.FR.13
         return {"setMonitoringResult": results}
@@ -83,7 +83,7 @@ class Monitoring2(Block):
 
     def _clear(self, payload: Payload) -> Payload:
         numbers = payload["id"]
-        check_items(numbers, ITEMS_PER_MESSAGE, "monitors")  # N06.FR.06
+        check_size(payload, numbers)
         book = self._device.monitoring.book
         results = [{"id": number, "status": book.clear(number).value} for number in numbers]  # N06.FR.05
         self._device.commit()

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.device_model.controllers import ITEMS_PER_MESSAGE
 from agent.device_model.device import Device
 from agent.device_model.monitors import Monitor, MonitorType
 from agent.device_model.selection import Criterion, ReportBase, base_report, custom_report
@@ -16,7 +15,7 @@ from agent.ocpp.rpc import Outcome, Priority, Result
 from agent.ocpp.times import time_text
 from agent.ocpp.v2.block import Block, Handler, Talk
 from agent.ocpp.v2.device_words import (
-    check_items,
+    check_size,
     component_payload,
     monitor_payload,
     report_payload,
@@ -87,7 +86,7 @@ class Reports2(Block):
 
     def _custom(self, payload: Payload) -> Payload:
         wanted = payload.get("componentVariable")
-        check_items(wanted or (), ITEMS_PER_MESSAGE, "variables")
+        check_size(payload, wanted or ())
         named = payload.get("componentCriteria")
         criteria = None if named is None else [Criterion(word) for word in named]
         entries = custom_report(self._device.model, criteria, wanted_of(wanted))
@@ -96,7 +95,7 @@ class Reports2(Block):
 
     def _monitoring(self, payload: Payload) -> Payload:
         told = payload.get("componentVariable")
-        check_items(told or (), ITEMS_PER_MESSAGE, "variables")
+        check_size(payload, told or ())
         wanted, named = wanted_of(told), payload.get("monitoringCriteria")
         types = None if named is None else {each for word in named for each in _CRITERIA[word]}
         by_variable: dict[tuple[object, ...], list[Monitor]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent.device_model.controllers import ITEMS_PER_MESSAGE, LONGEST_REPORTED
+from agent.device_model.controllers import LONGEST_REPORTED
 from agent.device_model.device import Device
 from agent.device_model.model import Missing
 from agent.device_model.variables import Attribute, ChangeStatus, Entry
@@ -13,7 +13,7 @@ from agent.ocpp.base import Payload
 from agent.ocpp.v2.block import Block, Handler, Talk
 from agent.ocpp.v2.device_words import (
     attribute_type_of,
-    check_items,
+    check_size,
     component_of,
     status_info,
     variable_of,
@@ -34,7 +34,7 @@ class Variables2(Block):
 
     def _get(self, payload: Payload) -> Payload:
         wanted = payload["getVariableData"]
-        check_items(wanted, ITEMS_PER_MESSAGE, "variables")
+        check_size(payload, wanted)
         return {"getVariableResult": [self._got(each) for each in wanted]}  # B06.FR.01
 
     def _got(self, told: Mapping[str, Any]) -> Payload:
@@ -51,7 +51,7 @@ class Variables2(Block):
 
     def _set(self, payload: Payload) -> Payload:
         wanted = payload["setVariableData"]
-        check_items(wanted, ITEMS_PER_MESSAGE, "variables")
+        check_size(payload, wanted)
         results = [self._done(each) for each in wanted]  # B05.FR.01
         self._device.commit()
         self._talk.around.stirred()
