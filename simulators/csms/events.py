@@ -1,7 +1,8 @@
 """TransactionEvents (OCPP 2.0.1 and later) on the CSMS's books.
 
 - Events belong together by transactionId. The first must be Started, unless the charge was begun under 1.6: then it is
-  found by charge point, EVSE, register and time, or as the one charge that is open at that EVSE.
+  found by charge point, EVSE, register and time, or as the one charge that is open at that EVSE. Where it is neither,
+  that is an anomaly, and what comes is booked all the same: the order of arrival changes no sum.
 - An event with a seqNo that is on the books is a repeat when it says the same, whatever its message id, and an anomaly
   when it does not. A seqNo left out is an anomaly that a later arrival of that number mends.
 - ``meter_start_wh`` is the register of context Transaction.Begin, in whatever event it comes (E01.FR.17); without one
@@ -48,29 +49,26 @@ class EventBooks:
             return known
         findings: list[Finding] = []
         if record is None:
-            record = self._elsewhere(charge_point, payload, subprotocol)
-            if record is None and payload["eventType"] != "Started":
-                return [Finding(AnomalyKind.UNKNOWN_TRANSACTION, f"{transaction_id}: its first event is no Started")]
-            if record is None:
-                record = Transaction(charge_point, 0, "", "", None, payload["timestamp"], received_at, [])
-                self._transactions.append(record)
+            record, findings = self._record(charge_point, payload, subprotocol, received_at)
             record.transaction_ids.append(transaction_id)
             self._by_id[(charge_point, transaction_id)] = record
         if subprotocol not in record.subprotocols:
             record.subprotocols.append(subprotocol)
         self._contents[(charge_point, transaction_id, payload["seqNo"])] = _content(payload)
-        findings += self._sequence(record, payload)
-        if not record.open:
+        in_order, odd = self._sequence(record, payload)
+        findings += odd
+        if payload["eventType"] == "Started":
+            record.started_at, record.start_received_at = payload["timestamp"], received_at
+        if not record.open and in_order:
             findings += self._after_end(record, payload)
-            self._log(record, payload, message_id, received_at)
-            return findings
-        findings += self._outlet(record, payload)
-        _token(record, payload, id_token_status)
-        record.reservation_id = payload.get("reservationId", record.reservation_id)
-        findings += self._values(record, payload, received_at)
+        else:
+            findings += self._outlet(record, payload)
+            _token(record, payload, id_token_status)
+            record.reservation_id = payload.get("reservationId", record.reservation_id)
+            findings += self._values(record, payload, received_at, in_order)
+            if payload["eventType"] == "Ended":
+                findings += self._end(record, payload, received_at)
         self._log(record, payload, message_id, received_at)
-        if payload["eventType"] == "Ended":
-            findings += self._end(record, payload, received_at)
         return findings
 
     # ---- which charge it is ----
@@ -90,6 +88,21 @@ class EventBooks:
         elif payload["eventType"] == "Ended":
             record.stop_repeats += 1
         return []
+
+    def _record(
+        self, charge_point: str, payload: Payload, subprotocol: str, received_at: str
+    ) -> tuple[Transaction, list[Finding]]:
+        """The record for an id that is new: that of a charge told under another version, or a fresh one."""
+        elsewhere = self._elsewhere(charge_point, payload, subprotocol)
+        if elsewhere is not None:
+            return elsewhere, []
+        record = Transaction(charge_point, 0, "", "", None, payload["timestamp"], received_at, [])
+        self._transactions.append(record)
+        if payload["eventType"] == "Started":
+            return record, []
+        # It is booked all the same: a charge point may have had to give its start up, or tell it later (E13.FR.04).
+        what = f"{payload['transactionInfo']['transactionId']}: its first event is no Started"
+        return record, [Finding(AnomalyKind.UNKNOWN_TRANSACTION, what)]
 
     def _elsewhere(self, charge_point: str, payload: Payload, subprotocol: str) -> Transaction | None:
         """The charge of this event, begun under another version."""
@@ -119,21 +132,19 @@ class EventBooks:
 
     # ---- what it says ----
 
-    def _sequence(self, record: Transaction, payload: Payload) -> list[Finding]:
+    def _sequence(self, record: Transaction, payload: Payload) -> tuple[bool, list[Finding]]:
+        """Whether the event comes behind all others of its transaction, and what is odd about its number."""
         number: int = payload["seqNo"]
-        earlier = [event["seq_no"] for event in record.events]
-        if not earlier:
-            return []
-        last = max(earlier)
+        last = max((event["seq_no"] for event in record.events), default=None)
+        if last is None:
+            return True, []
         if number < last:
             if number in record.missing_seq_nos:
                 record.missing_seq_nos.remove(number)
-            return [Finding(AnomalyKind.SEQUENCE_ORDER, f"seqNo {number} came behind {last}")]
+            return False, [Finding(AnomalyKind.SEQUENCE_ORDER, f"seqNo {number} came behind {last}")]
         missing = list(range(last + 1, number))[:1000]
         record.missing_seq_nos += missing
-        if missing:
-            return [Finding(AnomalyKind.SEQUENCE_GAP, f"seqNo {number} came behind {last}")]
-        return []
+        return True, [Finding(AnomalyKind.SEQUENCE_GAP, f"seqNo {number} came behind {last}")] if missing else []
 
     def _after_end(self, record: Transaction, payload: Payload) -> list[Finding]:
         if payload["eventType"] == "Ended":
@@ -154,6 +165,8 @@ class EventBooks:
         if not outlet or record.connector_id == outlet:
             return []
         record.connector_id = outlet
+        if not record.open:
+            return []
         running = self._open.get((record.charge_point, outlet))
         self._open[(record.charge_point, outlet)] = record
         if running is None or running is record:
@@ -161,21 +174,25 @@ class EventBooks:
         text = f"EVSE {outlet} still has transaction {running.transaction_ids[-1]} open"
         return [Finding(AnomalyKind.START_WHILE_OPEN, text)]
 
-    def _values(self, record: Transaction, payload: Payload, received_at: str) -> list[Finding]:
+    def _values(self, record: Transaction, payload: Payload, received_at: str, in_order: bool) -> list[Finding]:
         values: list[Payload] = payload.get("meterValue", [])
         findings = [finding for value in values for finding in take_signed(record, value)]
         begin_wh = _begin_wh(payload)
-        if begin_wh is None and record.meter_start_wh is None:
-            begin_wh = next((wh for value in values if (wh := register_wh(value)) is not None), None)
-        if begin_wh is not None and record.meter_start_wh is None:
-            record.meter_start_wh = tidy(begin_wh)
-            record.last_register_wh = max(record.last_register_wh, begin_wh)
+        if begin_wh is not None or record.meter_start_wh is None:
+            first_wh = next((wh for value in values if (wh := register_wh(value)) is not None), None)
+            start_wh = begin_wh if begin_wh is not None else first_wh
+            if start_wh is not None and not record.number_given:
+                record.meter_start_wh = tidy(start_wh)
+                record.last_register_wh = max(record.last_register_wh, start_wh)
         if payload["eventType"] == "Ended":
             record.transaction_data = values
             return findings
         for value in values:
-            findings += record.rises(register_wh(value))
-            record.meter_values.append(value | {"received_at": received_at})
+            if in_order:
+                findings += record.rises(register_wh(value))
+            record.meter_values.append(value | {"seq_no": payload["seqNo"], "received_at": received_at})
+        if not in_order:
+            record.meter_values.sort(key=lambda value: value.get("seq_no", -1))
         return findings
 
     def _end(self, record: Transaction, payload: Payload, received_at: str) -> list[Finding]:
@@ -236,4 +253,5 @@ def _end_wh(payload: Payload) -> float | None:
 
 
 def _content(payload: Payload) -> str:
-    return json.dumps(payload, sort_keys=True)
+    """What a retry must say again. Whether it was told late is no part of it: that may have changed (E11.FR.07)."""
+    return json.dumps({key: value for key, value in payload.items() if key != "offline"}, sort_keys=True)

@@ -46,6 +46,13 @@ def check_timestamps(payload: Any) -> list[Finding]:
     return findings
 
 
+def _lasting(payload: Any) -> Any:
+    """What a retry must say again; whether it was told late may have changed (2.0.1, E11.FR.07)."""
+    if isinstance(payload, dict) and "offline" in payload:
+        return {key: value for key, value in payload.items() if key != "offline"}
+    return payload
+
+
 @dataclass(slots=True)
 class StationOrder:
     """What one charge point has said so far, over all its connections."""
@@ -83,7 +90,7 @@ class StationOrder:
         findings = check_timestamps(payload)
         if not 1 <= len(message_id) <= MESSAGE_ID_MAX_CHARS:
             findings.append(Finding(AnomalyKind.BAD_MESSAGE_ID, f"{len(message_id)} characters; 1 to 36 are allowed"))
-        content = hash((action, json.dumps(payload, sort_keys=True)))
+        content = hash((action, json.dumps(_lasting(payload), sort_keys=True)))
         if self._ids.setdefault(message_id, content) != content:
             findings.append(
                 Finding(AnomalyKind.MESSAGE_ID_REUSED, f"id {message_id!r} was used for a different message")

@@ -73,6 +73,11 @@ class Transaction:
             return None
         return tidy(self.meter_stop_wh - self.meter_start_wh)
 
+    @property
+    def number_given(self) -> bool:
+        """True where OCPP 1.6 told of it: its whole register at the start stands."""
+        return any(isinstance(given, int) for given in self.transaction_ids)
+
     def id_for(self, subprotocol: str) -> int | str | None:
         """The latest id that this version gave: a number under 1.6, a text from 2.0.1 on."""
         wanted = int if subprotocol == "ocpp1.6" else str

@@ -97,6 +97,7 @@ def test_repeats_are_counted_whatever_their_message_id() -> None:
         ([started(), ended(), ended(1501.0, 2)], ["stop-differs"]),
         ([event("Updated", 1)], ["unknown-transaction"]),
         ([ended()], ["unknown-transaction"]),
+        ([ended(seq=2), event("Updated", 3)], ["unknown-transaction", "event-after-end"]),
         ([started(), started(tx="other")], ["start-while-open"]),
         ([started(), event("Updated", 1, value(900.0))], ["meter-backwards"]),
         ([started(), event("Updated", 1, value(1600.0)), ended(1500.0, 2)], ["meter-backwards"]),
@@ -112,6 +113,31 @@ def test_a_gap_that_is_filled_later_is_no_longer_missing() -> None:
     ledger = Ledger()
     told(ledger, started(), event("Updated", 3), event("Updated", 1))
     assert only(ledger)["missing_seq_nos"] == [2]
+
+
+@given(st.permutations(range(5)))
+def test_the_order_of_arrival_changes_no_sum(order: list[int]) -> None:
+    """A charge point that had to set something aside tells it later."""
+    events = [
+        started(1000.5),
+        event("Updated", 1, value(1100.0)),
+        event("Updated", 2, value(1200.0), info={"chargingState": "Charging"}),
+        event("Updated", 3, value(1300.0)),
+        ended(1500.0, 4),
+    ]
+    ledger = Ledger()
+    kinds = set(told(ledger, *(events[number] for number in order)))
+    assert kinds <= {"unknown-transaction", "sequence-gap", "sequence-order"}
+    entry = only(ledger)
+    assert (entry["meter_start_wh"], entry["meter_stop_wh"], entry["started_at"]) == (1000.5, 1500, BEGAN)
+    assert (entry["connector_id"], entry["id_tag"], entry["missing_seq_nos"]) == (1, "CAFE", [])
+    assert [sample["seq_no"] for sample in entry["meter_values"]] == [0, 1, 2, 3]
+
+
+def test_the_flag_that_it_is_told_late_may_change_between_tries() -> None:
+    ledger = Ledger()
+    assert told(ledger, started(), started(offline=True)) == []
+    assert only(ledger)["start_repeats"] == 1
 
 
 def test_the_same_charge_of_two_charge_points_is_two() -> None:
