@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from agent.device_model.device import live
 from agent.device_model.variables import ACCEPTED, Change, ChangeStatus, DataType, Entry
-from agent.ocpp.network_profile import ProposalError
+from agent.ocpp.network_profile import ProposalError, literal_password
 from agent.ocpp.networks import Networks
 from agent.security.events import SecurityEvent
 from agent.security.files import SecretFileError
@@ -27,7 +27,7 @@ def of_security(
     def change_password(text: str) -> Change:
         """A01: answered first; then the tunnel connects anew with the new password."""
         try:
-            tried = networks.propose_key(text)
+            tried = networks.propose_key(text, literal_password)
         except (ProposalError, SecretFileError) as error:
             return Change(ChangeStatus.REJECTED, "InvalidValue", str(error))
         record(SecurityEvent.RECONFIGURATION, "BasicAuthPassword" + ("" if tried else ", not in use"))

@@ -79,6 +79,7 @@ def tls_context(
         roots = certificates.roots(RootUse.CENTRAL)
         clients = certificates.usable_clients(utc_s) if way.security_profile == 3 else []
         own = clients[tries // TRIES_PER_CERTIFICATE % len(clients)].path if clients else None
+        certificates.in_use = own
     if way.security_profile == 3 and own is None:
         raise ConnectError(
             "security profile 3 needs a valid certificate of the charge point, and there is none; have one signed",

@@ -35,6 +35,10 @@ class NetworkProfile:
     operator: str = ""
     versions: tuple[str, ...] = ("ocpp1.6",)
     """Sub-protocols to offer, most wanted first."""
+    message_timeout_s: int = 0
+    """Of calls over this way; 0: as OCPPCommCtrlr.MessageTimeout says."""
+    interface: str = ""
+    """As the network named it (ocppInterface). Kept and told; the routes are the operating system's."""
 
     @property
     def address(self) -> str:
@@ -62,6 +66,7 @@ class NetworkProfile:
         document = _plain(self)
         if self.versions == ("ocpp1.6",):
             del document["versions"]  # as before there were several
+        del document["message_timeout_s"], document["interface"]  # never of the configuration
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
     def document(self) -> dict[str, Any]:
@@ -115,6 +120,16 @@ def password_forms(text: str) -> list[bytes]:
     return forms
 
 
+def literal_password(text: str) -> list[bytes]:
+    """Return a BasicAuthPassword as it goes over the wire (2.0.1 A00.FR.205: as it is, in UTF-8). Raises ProposalError.
+
+    A list, as ``password_forms`` gives one: there is nothing to guess.
+    """
+    if not _TEXT_KEY.fullmatch(text):
+        raise ProposalError("BasicAuthPassword: give 16 to 40 letters, digits and signs, without blanks")
+    return [text.encode("ascii")]
+
+
 def _with_tls(url: str) -> str:
     """The same place with TLS; the plain default port becomes that of TLS."""
     parts = urlsplit(url)
@@ -133,6 +148,8 @@ def _plain(profile: NetworkProfile) -> dict[str, Any]:
         "ca_file": None if profile.ca_file is None else str(profile.ca_file),
         "operator": profile.operator,
         "versions": list(profile.versions),
+        "message_timeout_s": profile.message_timeout_s,
+        "interface": profile.interface,
     }
 
 
@@ -153,6 +170,8 @@ def from_document(document: dict[str, Any]) -> NetworkProfile:
         str(document["operator"]),
         # Documents from before there were several versions have none.
         tuple(map(str, document.get("versions", ("ocpp1.6",)))),
+        int(document.get("message_timeout_s", 0)),
+        str(document.get("interface", "")),
     )
 
 

@@ -209,13 +209,13 @@ class Networks:
 
     # ---- proposals ----
 
-    def propose_key(self, text: str) -> bool:
+    def propose_key(self, text: str, read: Callable[[str], list[bytes]] = password_forms) -> bool:
         """A new AuthorizationKey. Return True when it is tried now, False when no connection uses it yet.
 
-        Raises ProposalError, SecretFileError.
+        ``read`` gives its readings, likeliest first. Raises ProposalError, SecretFileError.
         """
         self._no_other_trial()
-        forms = password_forms(text)
+        forms = read(text)
         base = self.settled()
         wanted = replace(base, password=forms[0], spare_password=forms[1] if len(forms) > 1 else b"")
         if base.security_profile not in (1, 2):

@@ -49,6 +49,8 @@ class SecurityEvent(Enum):
     MAINTENANCE_LOGIN_ACCEPTED = "MaintenanceLoginAccepted"
     """This and the next: OCPP 2.0.1 part 2, appendix 1; the white paper's list for 1.6 is open to more."""
     MAINTENANCE_LOGIN_FAILED = "MaintenanceLoginFailed"
+    DISCARDED_CERTIFICATE = "DiscardedRenewedClientCertificate"
+    """OCPP 2.1 A02.FR.29."""
 
 
 CRITICAL = frozenset(
@@ -73,8 +75,10 @@ PUSHED = CRITICAL | {
     SecurityEvent.INVALID_CLIENT_CERTIFICATE,
     SecurityEvent.INVALID_TLS_VERSION,
     SecurityEvent.INVALID_TLS_CIPHER,
+    SecurityEvent.DISCARDED_CERTIFICATE,
 }
-"""Told to the network. The paper's table does not mark the last six, its use cases ask for them (TC_077, 078, 081)."""
+"""Told to the network. The paper's table does not mark these; its use cases ask for them (TC_077, 078, 081), 2.0.1's
+appendix marks them critical, and the last is 2.1's A02.FR.29."""
 
 REPEATABLE = CRITICAL | {SecurityEvent.RECONFIGURATION, SecurityEvent.INVALID_CLIENT_CERTIFICATE}
 """Each occurrence counts; the others are noted once per cause and ``QUIET_S``."""

@@ -1,8 +1,8 @@
 """Certificates on disk: trusted roots, and the charge point's own with their keys.
 
-``roots/central/`` and ``roots/manufacturer/`` hold one file per root, ``client/`` one file per certificate of the
-charge point (key and chain together, so that one rename makes both). All are readable by their owner only. The first
-line of a file in ``client/`` says from when to when it is valid, so that choosing one needs no cryptography.
+``roots/central/``, ``roots/manufacturer/`` and their like hold one file per root, ``client/`` one file per certificate
+of the charge point (key and chain together, so that one rename makes both). All are readable by their owner only. The
+first line of a file in ``client/`` says from when to when it is valid, so that choosing one needs no cryptography.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.security.files import make_folder, remove, write_secret
+from agent.security.files import SecretFileError, make_folder, remove, write_secret
 
 if TYPE_CHECKING:
     from agent.security.certificates import Certificate, CertificateHash
@@ -30,8 +30,13 @@ _NAME = re.compile(r"[0-9]{8}\.pem")
 
 
 class RootUse(Enum):
+    """Values are folders. Connections believe the first alone, firmware the second; the others are of ISO 15118."""
+
     CENTRAL = "central"
     MANUFACTURER = "manufacturer"
+    V2G = "v2g"
+    MOBILITY_OPERATOR = "mobility_operator"
+    VEHICLE_MANUFACTURER = "vehicle_manufacturer"
 
 
 class RemoveAnswer(Enum):
@@ -55,6 +60,8 @@ class CertificateStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._client_folder = folder / "client"
+        self.in_use: Path | None = None
+        """The charge point's certificate that the latest connection was tried with."""
 
     # ---- roots ----
 
@@ -152,6 +159,15 @@ class CertificateStore:
         for old in sorted(self.clients(), key=lambda one: one.path.name, reverse=True)[CLIENT_CERTIFICATES:]:
             remove(old.path)
         return ClientCertificate(path, since, until)
+
+    def discard_client(self, path: Path) -> bool:
+        """Delete one of the charge point's own. False, and logged, when the disk does not do it."""
+        try:
+            remove(path)
+        except SecretFileError as error:
+            LOGGER.error("%s", error)
+            return False
+        return True
 
     def is_client(self, wanted: CertificateHash) -> bool:
         """Whether this names one of the charge point's own. Its issuer's key may be unknown: name and number decide."""

@@ -22,6 +22,7 @@ from typing import Any
 from jsonschema import Draft6Validator
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from tests.tc201.books201 import Books201
@@ -134,6 +135,10 @@ class Csms201:
         """Of each opening handshake."""
         self.version = ""
         """Agreed on the latest connection."""
+        self.gate: Callable[[ServerConnection, Request], Response | None] | None = None
+        """Looks at each opening handshake; what it returns is answered in the place of the upgrade."""
+        self.peers: list[dict[str, Any] | None] = []
+        """Certificate of the charging station on each connection, as ``ssl.SSLSocket.getpeercert`` has it."""
         self._port = port
         self._context = context
         self._server: Server | None = None
@@ -170,6 +175,7 @@ class Csms201:
                 close_timeout=1,
                 max_size=2**22,
                 ssl=self._context,
+                process_request=lambda connection, request: self.gate(connection, request) if self.gate else None,
                 logger=logging.getLogger("tests.csms201"),
             )
             self._port = next(iter(self._server.sockets)).getsockname()[1]
@@ -196,6 +202,8 @@ class Csms201:
         assert connection.request is not None
         self.headers.append({name.casefold(): text for name, text in connection.request.headers.raw_items()})
         self.version = str(connection.subprotocol)
+        tls_object = connection.transport.get_extra_info("ssl_object")
+        self.peers.append(None if tls_object is None else tls_object.getpeercert())
         tasks: set[asyncio.Task[None]] = set()
         self._changed.set()
         try:

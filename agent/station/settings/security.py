@@ -26,4 +26,22 @@ SETTINGS = (
     Setting(
         "SecurityCtrlr.CertificateEntries", Kind.INTEGER, 30, "certificates stored in all", "", 3, 200, writable=False
     ),
+    Setting(
+        "SecurityCtrlr.CertSigningWaitMinimum",
+        Kind.INTEGER,
+        60,
+        "until a request to sign a certificate is sent again (OCPP 2.x); doubled each time",
+        "s",
+        1,
+        86_400,
+    ),
+    Setting(
+        "SecurityCtrlr.CertSigningRepeatTimes",
+        Kind.INTEGER,
+        5,
+        "how often that time is doubled before the charge point gives up (OCPP 2.x)",
+        "",
+        0,
+        20,
+    ),
 )
