@@ -162,16 +162,26 @@ class ChargingLimits:
 
     def _outlet(self, evse: Evse, window: Window) -> Steps:
         wiring = self.wiring(evse)
-        charging = self._charging(evse)
+        charging, transaction = self._charging(evse), _transaction(evse)
+        if charging is None and transaction:
+            # Open before energy may flow, as TxStartPoint has it: as if that were to begin now.
+            charging = Charging(transaction, window.begin_s, self._priority(transaction))
         steps = evse_steps(self._store, evse.id, wiring, window, charging, len(self._site.evses))
         return capped(steps, Level(evse.max_current_a, wiring.phases))
 
     def _relevant(self, evse: int) -> list[Installed]:
         if evse == 0:
             return list(self._store)
-        running = self._site.evses[evse].running
-        own = self._store.of_transaction(running.transaction) if running else []
+        own = self._store.of_transaction(_transaction(self._site.evses[evse]))
         return [*self._store.of_station(), *self._store.defaults_of(evse), *own]
+
+
+def _transaction(evse: Evse) -> str:
+    """Identity of the transaction that profiles at an EVSE are for; empty for none."""
+    session = evse.session
+    if session is None or not (evse.running or (session.stop_points and session.open)):
+        return ""
+    return session.transaction
 
 
 def _zone(name: str) -> tzinfo | None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.station.charging.calendar import moment_of, spans
+from agent.station.charging.external import state_of
 from agent.station.charging.levels import Level, Wiring, at, combine, level_of, lowest, next_change
 from agent.station.charging.plan import Charging, Window, capped, composite, evse_steps, station_steps, tenth, total
 from agent.station.charging.profile import (
@@ -311,3 +312,24 @@ def test_ten_profiles_with_24_periods_are_fast():
         best_s = min(best_s, time.perf_counter() - began)
     assert len(periods) > 20
     assert best_s < 0.25
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_what_an_external_limit_says_now(data):
+    begin = SPRING
+    profile = data.draw(profiles(begin, 1).filter(lambda each: each.kind is not Kind.RELATIVE))
+    moment = data.draw(moments(begin).filter(lambda t: t >= begin))
+    profile = replace(profile, offline=None)
+    if profile.kind is not Kind.DYNAMIC and profile.schedule.start_utc_s is None:
+        profile = replace(profile, schedule=replace(profile.schedule, start_utc_s=begin))
+    state = state_of(profile, 1, moment + 0.25, 1000.0)
+    period = period_at(profile, moment, None)
+    assert state.limit == (None if period is None else period.limit)
+    if state.changes_at is not None:
+        change = round(state.changes_at - 1000.0 + 0.25) + moment
+        assert change > moment
+        for t in {moment + 1, (moment + change) // 2, change - 1} - {moment}:
+            if moment < t < change:
+                assert period_at(profile, t, None) == period
+        assert period_at(profile, change, None) != period or profile.kind is Kind.RECURRING

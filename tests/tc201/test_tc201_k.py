@@ -451,6 +451,7 @@ async def test_a_relative_schedule_begins_when_energy_may_flow(rig: Rig201) -> N
     transaction = (await rig.event("Started", trigger="CablePluggedIn"))["transactionInfo"]["transactionId"]
     values = profile(1, (0, 10.0), (2, 12.0), purpose=TX, kind="Relative", transactionId=transaction)
     await install(rig, 1, values)
+    assert [limit for _, limit in await composite(rig, 1)] == [10.0, 12.0]
     await asyncio.sleep(2.1)
     rig.hardware.tap("CARD", 1)
     await rig.until(lambda: permit_a(rig) == 10.0)
