@@ -225,7 +225,7 @@ def _see_everything(lab: LabControl, chip: SimulatedChip) -> None:
         devices = client.call("devices")["devices"]
         assert {"heat", "pins"} <= {each["name"] for each in devices}, devices
         assert all(each["ok"] for each in devices), devices
-        read = str(client.call("inputs", {"evse": 1}))
+        read = str(client.call("inputs", evse=1))
         assert str(COOL_C) in read, read
     chip.pull(LOOP, False)
     # There may be others: the loop of an emulated processor comes late now and then.
