@@ -51,8 +51,9 @@ bench: $(STAMP) ## measure reaction, start-up, memory, CPU and journal; a table 
 	@mkdir -p build
 	@$(PY) -m tests.bench
 
-faults: $(STAMP) ## attack the offline buffer: the whole campaign (hours), or one with ATTACK=name
-	@$(PY) -m tests.faults $(if $(ATTACK),--attack $(ATTACK)) $(if $(FORM),--form $(FORM))
+faults: $(STAMP) ## attack the offline buffer: the whole campaign (hours), or one with ATTACK=name; VERSION=ocpp2.0.1
+	@$(PY) -m tests.faults $(if $(ATTACK),--attack $(ATTACK)) $(if $(FORM),--form $(FORM)) \
+	    $(if $(VERSION),--version $(VERSION))
 
 test-vm: $(STAMP) ## a charger in a virtual machine (no KVM needed): full charges, real buses; unit tests on ARM
 	@$(PY) -m tests.vm charger

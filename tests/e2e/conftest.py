@@ -89,6 +89,13 @@ class Site:
         self.wait_evse(lambda e: e["status"] == "Available", "available", evse)
         return at
 
+    def wait_ended(self, timeout_s: float = 20.0) -> None:
+        """Wait until the network has heard of the end of a transaction."""
+        if self.csms.ctl("state")["versions"] == ["ocpp1.6"]:
+            self.csms.wait_for("StopTransaction", timeout_s=timeout_s)
+        else:
+            self.csms.wait_for("TransactionEvent", timeout_s=timeout_s, eventType="Ended")
+
     def wait_energy(self, wh: float, number: int = 1, timeout_s: float = 30.0) -> None:
         """Wait until the meter's register has moved on by so much."""
         begin = self.lab.evse(number)["meter"]["register_wh"]
@@ -112,14 +119,15 @@ SiteFactory = Callable[..., Site]
 
 @pytest.fixture
 def new_site(tmp_path: Path) -> Iterator[SiteFactory]:
-    """Build sites; everything they started ends with the test."""
+    """Build sites; everything they started ends with the test. ``version``: the sub-protocol both sides speak."""
     with contextlib.ExitStack() as stack:
 
-        def build(settings: dict[str, Any] | None = None, **options: Any) -> Site:
+        def build(settings: dict[str, Any] | None = None, *, version: str = "ocpp1.6", **options: Any) -> Site:
             directory = tmp_path / "site"
-            csms = stack.enter_context(CsmsProcess(directory / "csms"))
+            csms = stack.enter_context(CsmsProcess(directory / "csms", versions=[version]))
             options = {"evses": 1, "energy_factor": 4.0, "csms": csms.url, **options}
-            lab = stack.enter_context(Lab(directory, {**SETTINGS, **(settings or {})}, **options))
+            of_version = {} if version == "ocpp1.6" else {"ocpp.versions": [version]}
+            lab = stack.enter_context(Lab(directory, {**SETTINGS, **of_version, **(settings or {})}, **options))
             charger = stack.enter_context(Charger(lab.config_path))
             return Site(lab.control, csms, charger, directory)
 

@@ -1,6 +1,6 @@
 """``make faults``: run the campaign, show progress, write the report.
 
-Options: ``--attack NAME`` (repeatable; default all), ``--form full|short|control|all``, ``--report FILE``.
+Options: ``--attack NAME`` (repeatable; default all), ``--form full|short|control|all``, ``--version ocpp2.0.1``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.faults.attack import Attack, Outcome
 from tests.faults.catalogue import attacks
+from tests.faults.speech import SUBPROTOCOLS, speaking
 
 RESULTS = Path("build/faults.json")
 
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--attack", action="append", choices=sorted(known), metavar="NAME", help=", ".join(sorted(known))
     )
     parser.add_argument("--form", choices=("full", "short", "control", "all"), default="all")
+    parser.add_argument("--version", choices=SUBPROTOCOLS, default=SUBPROTOCOLS[0], help="of OCPP, by its sub-protocol")
     options = parser.parse_args(arguments)
     chosen = [known[name] for name in options.attack or known]
     forms = ("full", "control") if options.form == "all" else (options.form,)
@@ -34,10 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     good = True
     for attack in chosen:
         for form in forms:
-            outcome, seconds = _run(attack, form)
+            with speaking(options.version):
+                outcome, seconds = _run(attack, form)
             as_hoped = outcome.clean if form != "control" else not outcome.clean
             good = good and as_hoped
-            results[f"{attack.name}.{form}"] = {**asdict(outcome), "seconds": round(seconds, 1), "as_hoped": as_hoped}
+            under = "" if options.version == SUBPROTOCOLS[0] else f".{options.version}"
+            results[f"{attack.name}.{form}{under}"] = {
+                **asdict(outcome),
+                "seconds": round(seconds, 1),
+                "as_hoped": as_hoped,
+            }
             _say(f"{attack.name} {form}: {_words(outcome, form, as_hoped)} in {seconds:.0f} s")
             for note in outcome.notes:
                 _say(f"    {note}")

@@ -123,7 +123,7 @@ async def late_truth(place: WarpedPlace, _most: int) -> int:
     place.csms.clock_offset_s = -40.0
     place.agent.start()
     await place.wait_online()
-    place.csms.behaviour.add("StartTransaction", AnswerRule(Mode.DROP, 1))
+    place.csms.behaviour.add(place.speech.start, AnswerRule(Mode.DROP, 1))
     first = await place.begin(1, ANNA, online=False)
     place.csms.clock_offset_s = 0.0
     await asyncio.sleep(3.0)

@@ -22,6 +22,7 @@ from tests.faults.attack import Attack, Outcome, Progress
 from tests.faults.day import FORGIVEN, day
 from tests.faults.launch import POINTS
 from tests.faults.place import FullPlace, Place, QuickPlace
+from tests.faults.speech import speech
 from tests.faults.together import Job, guarded, together
 
 CALLS = ("write", "pwrite64", "fdatasync", "fsync", "ftruncate", "rename", "unlink", "sendto")
@@ -123,7 +124,7 @@ def _control(directory: Path, progress: Progress) -> Outcome:
     """Each protection is taken away in turn. If any of these days looks clean, the whole control does."""
     holes = {
         "durable": "committed:32",
-        "answer": "send-StartTransaction:1",
+        "answer": f"send-{speech().start}:1",
         "message-id": "",
     }
 

@@ -24,7 +24,7 @@ async def day(place: Place, pause_s: float = 0.3, long_s: float = 1.3) -> None:
     ben = await place.begin(2, BEN, online=True)
     await asyncio.sleep(long_s)
     await place.end(1, ANNA, anna)
-    await place.end(2, BEN, ben, lambda: place.remote_stop(2))
+    await place.end(2, BEN, ben, lambda: place.remote_stop_or_tap(2, BEN))
     # Noon: the uplink is gone; two charges on what the charger remembers, the second goes on into the afternoon.
     await place.cut_uplink()
     anna = await place.begin(2, ANNA, online=False)
@@ -33,8 +33,8 @@ async def day(place: Place, pause_s: float = 0.3, long_s: float = 1.3) -> None:
     await asyncio.sleep(pause_s)
     await place.end(2, ANNA, anna)
     # Afternoon: the network is back, refuses the first start twice, and loses an answer.
-    place.csms.behaviour.add("StartTransaction", AnswerRule(Mode.ERROR, 2))
-    place.csms.behaviour.add("StopTransaction", AnswerRule(Mode.ERROR, 1, "GenericError"))
+    place.csms.behaviour.add(place.speech.start, AnswerRule(Mode.ERROR, 2))
+    place.csms.behaviour.add(place.speech.stop, AnswerRule(Mode.ERROR, 1, "GenericError"))
     await place.restore_uplink()
     await place.wait_online()
     await asyncio.sleep(pause_s)

@@ -253,7 +253,7 @@ def _match(
         for number, entry in enumerate(booked):
             if entry["connector_id"] != charge.deed.evse or entry["id_tag"].casefold() != charge.deed.token.casefold():
                 continue
-            off_wh = abs(entry["meter_start_wh"] - charge.start_wh)
+            off_wh = abs((entry["meter_start_wh"] or 0.0) - charge.start_wh)
             off_s = abs(_unix(entry["started_at"]) - charge.deed.allowed_from_s)
             low_s, high_s = charge.start_window_s
             if off_wh <= 2 * REGISTER_TOLERANCE_WH or low_s - 5 <= _unix(entry["started_at"]) <= high_s + 5:
@@ -268,8 +268,9 @@ def _match(
 def _overlaps(charge: Charge, entry: Mapping[str, Any]) -> bool:
     if entry["connector_id"] != charge.deed.evse:
         return False
-    stop_wh = entry["meter_stop_wh"] if entry["meter_stop_wh"] is not None else entry["meter_start_wh"]
-    same_energy = entry["meter_start_wh"] < charge.stop_wh and stop_wh > charge.start_wh
+    start_wh = entry["meter_start_wh"] or 0.0
+    stop_wh = entry["meter_stop_wh"] if entry["meter_stop_wh"] is not None else start_wh
+    same_energy = start_wh < charge.stop_wh and stop_wh > charge.start_wh
     low_s, high_s = charge.start_window_s[0], charge.stop_window_s[1]
     return same_energy or low_s <= _unix(entry["started_at"]) <= high_s
 
@@ -278,8 +279,11 @@ def _compare(name: str, charge: Charge, entry: Mapping[str, Any], place: Hardwar
     started = _unix(entry["started_at"])
     if not charge.start_window_s[0] <= started <= charge.start_window_s[1]:
         verdict.wrong.append(f"{name}: start told as {started:.2f}, true is {_span(charge.start_window_s)}")
-    if entry["meter_stop_wh"] is None:
+    if entry["stopped_at"] is None:
         verdict.lost.append(f"{name}: no end on the books")
+        return
+    if entry["meter_start_wh"] is None or entry["meter_stop_wh"] is None:
+        verdict.lost.append(f"{name}: a register is missing: {entry['meter_start_wh']} to {entry['meter_stop_wh']} Wh")
         return
     told = (float(entry["meter_start_wh"]), float(entry["meter_stop_wh"]))
     true = (charge.start_wh, charge.stop_wh)
@@ -335,6 +339,8 @@ def _identity(charge_point: str, action: str, payload: Mapping[str, Any]) -> tup
         return (charge_point, action, payload["connectorId"], payload["idTag"], payload["timestamp"])
     if action == "StopTransaction":
         return (charge_point, action, payload["transactionId"], payload["meterStop"])
+    if action == "TransactionEvent":
+        return (charge_point, action, payload["transactionInfo"]["transactionId"], payload["seqNo"])
     if action == "MeterValues" and "transactionId" in payload:
         return (charge_point, action, payload["transactionId"], json.dumps(payload["meterValue"], sort_keys=True))
     return None

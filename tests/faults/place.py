@@ -15,12 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from simulators.csms import Csms
+from simulators.csms import CallRefused, Csms, asking
 from simulators.lab import hardware as simulated
 from simulators.lab.configuration import write_configuration
 from simulators.lab.process import Lab
 from simulators.lab.settings import LabSettings
 from tests.faults.oracle import Charge, Deed, Hardware, Verdict, charges, judge, lab_hardware
+from tests.faults.speech import speech
 from tests.faults.standin import StandIn
 
 POLL_S = 0.02
@@ -132,7 +133,8 @@ class Place:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.deeds: list[Deed] = []
-        self.csms = Csms()
+        self.speech = speech()
+        self.csms = Csms(versions=[self.speech.subprotocol])
         self.launcher: Sequence[str] = AGENT
         self._kept_port: socket.socket | None = None
         self.agent: Process
@@ -160,6 +162,10 @@ class Place:
         raise AssertionError
 
     # What is shared
+
+    def _spoken(self) -> dict[str, Any]:
+        """Configuration that makes the charger speak this attack's version."""
+        return {} if self.speech.old else {"ocpp.versions": [self.speech.subprotocol]}
 
     @property
     def identity(self) -> str:
@@ -313,15 +319,23 @@ class Place:
         self.deeds.append(deed)
         return deed
 
-    async def remote_stop(self, evse: int) -> None:
-        """The operator's command; without effect when the charger is not there to take it."""
-        entries = [
-            t for t in self.csms.ledger()["transactions"] if t["connector_id"] == evse and t["meter_stop_wh"] is None
-        ]
-        if entries:
-            with contextlib.suppress(Exception):
-                payload = {"transactionId": entries[-1]["transaction_id"]}
-                await self.csms.call(None, "RemoteStopTransaction", payload, timeout_s=2)
+    async def remote_stop(self, evse: int) -> bool:
+        """The operator's command; False when it had no effect, as when the charger is not there to take it."""
+        books = self.csms.ledger()["transactions"]
+        entries = [t for t in books if t["connector_id"] == evse and t["stopped_at"] is None]
+        if not entries:
+            return False
+        try:
+            session = self.csms.session()
+            action, payload = asking.stop(session.dialect, entries[-1]["transaction_id"])
+            return bool(await session.call_raw(action, payload, 2) == {"status": "Accepted"})
+        except (OSError, CallRefused, ValueError):
+            return False
+
+    async def remote_stop_or_tap(self, evse: int, token: str) -> None:
+        """The operator's command, and the card where that does not help."""
+        if not await self.remote_stop(evse):
+            await self.tap(token, evse)
 
     async def settled(self, timeout_s: float = 30.0) -> bool:
         """Wait until the books hold an end for every deed and nothing waits any more. False when that never comes."""
@@ -332,8 +346,10 @@ class Place:
 
         return await self.within(done, timeout_s)
 
-    async def verdict(self, forgive: frozenset[str] = frozenset()) -> Verdict:
-        """Judge what was lived against the books."""
+    async def verdict(
+        self, forgive: frozenset[str] = frozenset(), without: frozenset[int | str] = frozenset()
+    ) -> Verdict:
+        """Judge what was lived against the books, ``without`` the transactions of these ids."""
         deadline = time.monotonic() + 5
         while True:
             hardware = await self.hardware()
@@ -344,7 +360,9 @@ class Place:
                 if time.monotonic() >= deadline:
                     raise
                 await asyncio.sleep(0.2)
-        return judge(lived, hardware, self.csms.ledger(), self.csms.frames, forgive)
+        ledger = self.csms.ledger()
+        ledger["transactions"] = [t for t in ledger["transactions"] if t["transaction_id"] not in without]
+        return judge(lived, hardware, ledger, self.csms.frames, forgive)
 
     async def __aenter__(self) -> Self:
         raise AssertionError
@@ -362,7 +380,7 @@ class QuickPlace(Place):
 
     def __init__(self, directory: Path, settings: dict[str, Any] | None = None) -> None:
         super().__init__(directory)
-        self._settings = SETTINGS | (settings or {})
+        self._settings = SETTINGS | self._spoken() | (settings or {})
         self.standin = StandIn(directory / "run" / "control.sock")
 
     async def __aenter__(self) -> Self:
@@ -414,7 +432,7 @@ class FullPlace(Place):
 
     def __init__(self, directory: Path, settings: dict[str, Any] | None = None, energy_factor: float = 4.0) -> None:
         super().__init__(directory)
-        self._settings = SETTINGS | (settings or {})
+        self._settings = SETTINGS | self._spoken() | (settings or {})
         self._energy_factor = energy_factor
         self.lab: Lab
         self.control: Process

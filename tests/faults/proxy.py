@@ -27,7 +27,6 @@ BUSY_S = 5.0
 """What a loaded machine may add."""
 PKI = Path(__file__).parents[1] / "ocpp" / "pki"
 CODES = (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999, 1006)
-ACTIONS = ("StartTransaction", "MeterValues", "StopTransaction")
 
 Scene = Callable[[ProxiedPlace, Progress], Awaitable[int]]
 """Lives through it and returns how often the attack struck."""
@@ -98,7 +97,7 @@ async def closed(place: ProxiedPlace, progress: Progress, codes: tuple[int, ...]
     await place.wait_online()
     for number, code in enumerate(codes):
         first = await place.begin(1, ANNA, online=False)
-        place.csms.behaviour.add(ACTIONS[number % 3], AnswerRule(Mode.DROP, 1))
+        place.csms.behaviour.add(place.speech.transaction_messages[number % 3], AnswerRule(Mode.DROP, 1))
         # Not there yet, or gone by itself: closed all the same.
         with contextlib.suppress(ConnectionError, LookupError):
             await place.csms.session().close(code, "as told")
@@ -112,7 +111,7 @@ async def restarts(place: ProxiedPlace, progress: Progress, times: int = 6) -> i
     await place.wait_online()
     for number in range(times):
         first = await place.begin(2, BEN, online=False)
-        place.csms.behaviour.add(ACTIONS[number % 3], AnswerRule(Mode.DROP, 1))
+        place.csms.behaviour.add(place.speech.transaction_messages[number % 3], AnswerRule(Mode.DROP, 1))
         await place.csms.restart(forget=number % 2 == 1)
         await asyncio.sleep(0.3)
         await place.end(2, BEN, first)

@@ -56,7 +56,7 @@ async def _commanded(directory: Path, commands: Sequence[tuple[str, dict[str, An
             first = await place.begin(evse, token, online=False)
             await asyncio.sleep(0.3)
             await place.end(evse, token, first)
-        for action in ("StartTransaction", "MeterValues", "StopTransaction"):
+        for action in place.speech.transaction_messages:
             place.csms.behaviour.add(action, AnswerRule(Mode.ERROR, REFUSALS))
         await place.csms.listen()
         await place.wait_online()

@@ -41,6 +41,16 @@ def build(fixture: Path, target: Path) -> None:
         database.executescript(fixture.read_text(encoding="utf-8"))
 
 
+def _ends(payload: dict[str, Any]) -> bool:
+    """Whether a message tells the end of a transaction; from 2.0.1 on its type says so."""
+    return bool(payload.get("eventType", "Ended") == "Ended")
+
+
+def _begun(entry: dict[str, Any]) -> bool:
+    """Whether the network was told the start; from 2.0.1 on it books an end alone as well."""
+    return "events" not in entry or any(event["event_type"] == "Started" for event in entry["events"])
+
+
 def waiting(fixture: Path) -> tuple[set[str], set[str]]:
     """What the network has not got, read from the SQL text alone: transactions with a start, with an end."""
     text = fixture.read_text(encoding="utf-8")
@@ -105,8 +115,8 @@ async def _raised(directory: Path, fixture: Path, stop: int = 0, hole: str = "")
         place.agent.start()
         await place.wait_online()
         await place.settled()
-        ledger = place.csms.ledger()["transactions"]
-        stops = [call for call in place.csms.calls if call.action == "StopTransaction"]
+        ledger = [entry for entry in place.csms.ledger()["transactions"] if _begun(entry)]
+        stops = [call for call in place.csms.calls if call.action == place.speech.stop and _ends(call.payload)]
         deaths = place.agent.deaths
     starts = [entry["meter_start_wh"] for entry in ledger]
     lost = max(0, len(started) - len(starts)) + max(0, len(ended) - len(stops))

@@ -38,6 +38,7 @@ from agent.station.commands import SettingAnswer
 from agent.station.settings import Settings
 from simulators.csms.ledger import Ledger
 from tests.faults.oracle import Charge, Deed, Hardware, Verdict, judge
+from tests.faults.speech import speech
 
 Behaviour = Callable[["Network", str], str]
 """Given the network and an action: ``answer``, ``drop`` (booked, unanswered), ``ignore``, ``twice``, ``wrong-id``,
@@ -46,7 +47,7 @@ Behaviour = Callable[["Network", str], str]
 LATENCY_S = 0.05
 LAG_S = 0.4
 """Each way, on a poor mobile line."""
-ACTIONS = frozenset({"StartTransaction", "StopTransaction", "MeterValues"})
+ACTIONS = frozenset({"StartTransaction", "StopTransaction", "MeterValues", "TransactionEvent"})
 IDENTITY = "VIRTUAL-1"
 
 
@@ -71,6 +72,7 @@ class Network:
     """The operator's side: books what it hears, answers as told."""
 
     behaviour: Behaviour = always_answer
+    subprotocol: str = "ocpp1.6"
     wrong_clock_s: float = 0.0
     ledger: Ledger = field(default_factory=Ledger)
     findings: list[dict[str, Any]] = field(default_factory=list)
@@ -90,7 +92,7 @@ class Network:
         self.refusals += how != "answer"
         if how not in ("answer", "drop", "twice", "wrong-id", "wrong-type", "garbage"):
             return [] if how == "ignore" else [json.dumps([4, message_id, how, "as told", {}])]
-        answer = self._book(action, payload)
+        answer = self._book(action, payload, message_id)
         wrong = {key: [value] for key, value in answer.items()}
         return {
             "answer": [json.dumps([3, message_id, answer])],
@@ -101,7 +103,7 @@ class Network:
             "garbage": [json.dumps([3, message_id, answer])[:-3], "[" * 5000, '[7,"x",{}]'],
         }[how]
 
-    def _book(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+    def _book(self, action: str, payload: dict[str, Any], message_id: str) -> dict[str, Any]:
         at = self.now_text()
         findings: list[Any] = []
         answer: dict[str, Any] = {}
@@ -116,11 +118,34 @@ class Network:
             findings = self.ledger.stop(IDENTITY, payload, at)
         elif action == "MeterValues":
             findings = self.ledger.meter_values(IDENTITY, payload, at)
+        elif action == "TransactionEvent":
+            status = "Accepted" if "idToken" in payload else None
+            findings = self.ledger.event(IDENTITY, self.subprotocol, payload, message_id, at, status)
+            answer = {} if status is None else {"idTokenInfo": {"status": status}}
         self.findings += [{"kind": str(f.kind), "action": action, "detail": f.detail} for f in findings]
         return answer
 
     def now_text(self) -> str:
         return datetime.fromtimestamp(self.now_utc_s + self.wrong_clock_s, UTC).isoformat().replace("+00:00", "Z")
+
+
+class Nothing:
+    """Takes every call and every name, and has nothing in it."""
+
+    def __call__(self, *_values: Any, **_named: Any) -> Nothing:
+        return self
+
+    def __getattr__(self, _name: str) -> Nothing:
+        return self
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __bool__(self) -> bool:
+        return False
+
+
+NOTHING = Nothing()
 
 
 class Deaf:
@@ -141,8 +166,8 @@ class Deaf:
     def statuses(self) -> list[Any]:
         return []
 
-    def __getattr__(self, _name: str) -> Callable[..., None]:
-        return lambda *_values: None
+    def __getattr__(self, _name: str) -> Nothing:
+        return NOTHING
 
 
 class Forgetful(Journal):
@@ -179,7 +204,7 @@ class VirtualSite:
         latency_s: float = LATENCY_S,
     ) -> None:
         self.utc_s = begins_utc_s
-        self.network = Network()
+        self.network = Network(subprotocol=speech().subprotocol)
         self.settings = Settings()
         self.without = without
         self._path = path
@@ -216,7 +241,7 @@ class VirtualSite:
         station: Any = Deaf(self)
         port: StationPort = station
         self.session: Session = new_session(
-            "ocpp1.6",
+            self.network.subprotocol,
             Surroundings(self._config, self.journal, self.settings, port, self._monotonic, self._spawn, lambda: None),
         )
 
