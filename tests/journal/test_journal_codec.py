@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from agent.journal.codec import CodecError, decode, encode
 from agent.journal.events import (
+    ChargingState,
     Context,
+    Limits,
     MeterSampled,
     MeterSigned,
     SampledValue,
@@ -20,6 +22,7 @@ from agent.journal.events import (
     TransactionEnded,
     TransactionStarted,
     TransactionUpdated,
+    Trigger,
 )
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -32,6 +35,15 @@ SIGNED = st.lists(
 EVENTS = st.one_of(
     st.builds(TransactionStarted, meter_wh=FLOATS, samples=SAMPLES),
     st.builds(TransactionUpdated),
+    st.builds(
+        TransactionUpdated,
+        trigger=st.sampled_from(Trigger),
+        token=st.text(),
+        phases=st.none() | st.integers(),
+        samples=SAMPLES,
+        start_wh=st.none() | FLOATS,
+        limits=st.none() | st.builds(Limits, st.none() | FLOATS, st.none() | FLOATS, st.none() | st.integers()),
+    ),
     st.builds(MeterSampled, samples=SAMPLES),
     st.builds(TransactionEnded, meter_wh=FLOATS, samples=SAMPLES, signed=SIGNED),
     st.builds(MeterSigned, signed=SIGNED),
@@ -50,6 +62,13 @@ def test_what_was_written_before_meters_signed_is_read_and_written_as_ever():
     body = '{"transaction":"t","evse":1,"meter_wh":5.0,"reason":"Local","offline":false}'
     assert encode(event) == ("ended", body)
     assert decode("ended", body) == event
+
+
+def test_what_an_older_version_wrote_is_read_and_written_as_ever():
+    updated = '{"transaction":"t","evse":1,"state":"Charging","offline":false}'
+    event = TransactionUpdated("t", 1, ChargingState.CHARGING, False)
+    assert encode(event) == ("updated", updated)
+    assert decode("updated", updated) == event
 
 
 @given(EVENTS, st.data())
