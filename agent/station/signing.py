@@ -131,13 +131,15 @@ class Signing:
             return
         assert session.started is not None
         if signed.moment == "begin":
-            value = replace(value, context=Context.TRANSACTION_BEGIN)
+            wh = session.start_wh if session.stop_points else None  # OCPP 2.x tells the register beside what is signed
+            value = replace(value, context=Context.TRANSACTION_BEGIN, wh=wh)
             if self._on("SampledDataCtrlr.SignStartedReadings") and self._members("TxStartedMeasurands"):
                 self._record(evse, session, value, session.started)
             session.signed.append((session.started.utc_s, value))
         elif signed.moment == "update":
             context, stamp = self._asked.pop(evse.id, (Context.SAMPLE_PERIODIC, self._site.moment.stamp(signed.at)))
-            self._record(evse, session, replace(value, context=context), stamp)
+            wh = session.register_wh if session.stop_points else None
+            self._record(evse, session, replace(value, context=context, wh=wh), stamp)
         else:
             if session.phase is not Phase.STOPPING:  # the meter lost its supply and ended by itself; it begins anew
                 value = replace(value, context=Context.INTERRUPTION_BEGIN)
