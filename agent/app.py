@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from agent import __version__, config
 from agent.bookkeeper import Bookkeeper
@@ -23,9 +23,10 @@ from agent.joints.charging import ChargingWork
 from agent.joints.device_model import DeviceWork
 from agent.joints.files import FileWork
 from agent.joints.local_api import LocalWork
+from agent.joints.network_verbs import NetworkVerbs
 from agent.joints.service import Rooms
 from agent.joints.transactions import TransactionWork
-from agent.journal.journal import Journal, JournalError
+from agent.journal.journal import Journal
 from agent.link.client import ControlLink
 from agent.link.messages import ToAgent, ToControl, Welcome
 from agent.local.status import StatusDocument
@@ -37,19 +38,8 @@ from agent.security.events import SecurityEvent
 from agent.security.security import Security
 from agent.slots.here import may_carry_back
 from agent.station.books import Books
-from agent.station.charging.plan import Composite
-from agent.station.charging.profile import Profile, RateUnit
-from agent.station.charging.store import Filter
 from agent.station.commands import (
-    AvailabilityAnswer,
-    FinalCost,
-    PresentValues,
-    RemoteStart,
-    Reservation,
-    ReservationAnswer,
     ResetKind,
-    SettingAnswer,
-    StatusReport,
     UnlockAnswer,
 )
 from agent.station.documents import LiveDocument
@@ -65,27 +55,19 @@ from agent.station.effects import (
     Send,
     Tampered,
 )
-from agent.station.local_list import ListAnswer, ListUpdate
-from agent.station.price_texts import PriceText
 from agent.station.settings import Settings
 from agent.station.station import Station
-from agent.station.tariff import RunningCost
-from agent.station.tokens import Token, TokenInfo
 from agent.station.wall_clock import offset_s
 from agent.update.commands import run as run_command
 from agent.update.health import Health, Network
 
 log = logging.getLogger(__name__)
 
-_Answer = TypeVar("_Answer")
-
 EXIT_RESTART = 75
 """Exit status that asks the service manager for a fresh start (EX_TEMPFAIL)."""
 
 _DOCUMENTS = "session availability setting token station charging_profile reservation price fault monitor monitor_event"
 KEPT_TABLES = tuple(_DOCUMENTS.split())
-
-UNLOCK_TIMEOUT_S = 15.0
 
 _NETWORK = {
     UplinkState.NOT_CONFIGURED: Network.NONE,
@@ -98,11 +80,8 @@ _NETWORK = {
     UplinkState.OFFLINE_BY_COMMAND: Network.UNREACHABLE,
 }
 
-TIME_SET_S = 1.0
-"""A correction of the clock from which on it is a security event (SettingSystemTime)."""
 
-
-class App:
+class App(NetworkVerbs):
     """One running agent. Implements ``agent.ocpp.ports.StationPort`` and the local API's status source."""
 
     def __init__(self, configuration: config.Config, path: Path | None = None) -> None:
@@ -314,122 +293,6 @@ class App:
 
     def _control_lost(self) -> None:
         self.carry_out(self._station.control_lost(self._clock.now()))
-
-    # ---- StationPort, for the tunnel -------------------------------------------------------------------------
-
-    def remote_start(self, request: RemoteStart) -> bool:
-        return self._done(self._station.remote_start(request, self._clock.now()))
-
-    def remote_stop(self, transaction: str) -> bool:
-        return self._done(self._station.remote_stop(transaction, self._clock.now()))
-
-    def _done(self, step: tuple[_Answer, Sequence[Effect]]) -> _Answer:
-        """Carry out what a step wants done, and return its answer."""
-        answer, effects = step
-        self.carry_out(effects)
-        return answer
-
-    async def unlock(self, evse: int) -> UnlockAnswer:
-        request, self._next_unlock = self._next_unlock, self._next_unlock + 1
-        answer = self._unlocks[request] = asyncio.get_running_loop().create_future()
-        self.carry_out(self._station.unlock(evse, request, self._clock.now()))
-        try:
-            return await asyncio.wait_for(answer, UNLOCK_TIMEOUT_S)
-        except TimeoutError:
-            self._unlocks.pop(request, None)
-            return UnlockAnswer.FAILED
-
-    def change_availability(self, evse: int, operative: bool) -> AvailabilityAnswer:
-        return self._done(self._station.change_availability(evse, operative, self._clock.now()))
-
-    def reset(self, kind: ResetKind) -> bool:
-        return self._done(self._station.reset(kind, self._clock.now()))
-
-    def clear_cache(self) -> bool:
-        return self._done(self._station.clear_cache(self._clock.now()))
-
-    def set_charging_profile(self, evse: int, profile: Profile) -> bool:
-        return self._done(self._station.set_charging_profile(evse, profile, self._clock.now()))
-
-    def clear_charging_profiles(self, which: Filter) -> bool:
-        return self._done(self._station.clear_charging_profiles(which, self._clock.now()))
-
-    def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None) -> Composite | None:
-        return self._station.composite_schedule(evse, duration_s, unit, self._clock.now())
-
-    def local_list_version(self) -> int:
-        return self._station.local_list_version(self._clock.now())
-
-    def update_local_list(self, update: ListUpdate) -> ListAnswer:
-        try:
-            answer, effects = self._station.update_local_list(update, self._clock.now())
-        except JournalError as error:
-            log.error("journal: %s; the local list stays as it was", error)
-            return ListAnswer.FAILED
-        self.carry_out(effects)
-        return answer
-
-    def reserve(self, reservation: Reservation) -> ReservationAnswer:
-        return self._done(self._station.reserve(reservation, self._clock.now()))
-
-    def cancel_reservation(self, number: int) -> bool:
-        return self._done(self._station.cancel_reservation(number, self._clock.now()))
-
-    def present_values(self) -> list[PresentValues]:
-        return self._station.present_values(self._clock.now())
-
-    def set_service_pin(self, role: str, stored: str) -> str:
-        why = self._local.access.adopt(role, stored)
-        self._security.record(SecurityEvent.RECONFIGURATION, f"PIN of {role[:10]} by the network: {why or 'set'}")
-        return why
-
-    def meter_public_key(self, evse: int) -> str:
-        return self._station.meter_public_key(evse)
-
-    def set_user_price(self, token: Token, text: PriceText) -> bool:
-        return self._done(self._station.set_user_price(token, text, self._clock.now()))
-
-    def running_cost(self, transaction: str, told: RunningCost) -> bool:
-        return self._done(self._station.running_cost(transaction, told, self._clock.now()))
-
-    def final_cost(self, transaction: str, final: FinalCost) -> bool:
-        return self._done(self._station.final_cost(transaction, final, self._clock.now()))
-
-    def set_setting(self, name: str, text: str) -> SettingAnswer:
-        return self._done(self._station.set_setting(name, text, self._clock.now()))
-
-    def statuses(self) -> list[StatusReport]:
-        return self._station.statuses(self._clock.now())
-
-    def uplink_changed(self, online: bool) -> None:
-        self.carry_out(self._station.uplink_changed(online, self._clock.now()))
-
-    def authorisation_answered(self, request: int, info: TokenInfo | None) -> None:
-        self.carry_out(self._station.authorisation_answered(request, info, self._clock.now()))
-
-    def start_answered(self, transaction: str, info: TokenInfo) -> None:
-        self.carry_out(self._station.start_answered(transaction, info, self._clock.now()))
-
-    def token_told(self, token: Token, info: TokenInfo) -> None:
-        self.carry_out(self._station.token_told(token, info, self._clock.now()))
-
-    def network_time(self, utc_s: float, took_s: float = 0.0) -> None:
-        before_s = self._clock.offset_s
-        corrected = self._clock.network_time(utc_s, took_s)
-        if abs(self._clock.offset_s - before_s) >= TIME_SET_S:
-            self._security.record(
-                SecurityEvent.SETTING_SYSTEM_TIME, f"by {self._clock.offset_s - before_s:+.1f} s, as the network has it"
-            )
-        if corrected or self._clock_unwritten:
-            self._clock_unwritten = True
-            try:
-                self._journal.fix_clock(self._clock.boot, self._clock.offset_s)
-            except JournalError as error:
-                log.error("journal: %s; the corrected clock will be noted later", error)
-            else:
-                self._clock_unwritten = False
-            # Charging schedules lie in wall time: what they allow may differ now.
-            self.carry_out(self._station.timer(self._clock.now()))
 
     # ---- for files and updates ------------------------------------------------------------------------------
 
