@@ -31,6 +31,7 @@ from agent.link.client import ControlLink
 from agent.link.messages import ToAgent, ToControl, Welcome
 from agent.local.status import StatusDocument
 from agent.notify import notify, watchdog_period_s
+from agent.ocpp.link_settings import from_file
 from agent.ocpp.ports import DataTransfer, TransferAnswer, UplinkReport, UplinkState
 from agent.ocpp.tunnel import Tunnel
 from agent.ocpp.v16.configuration import initial_settings
@@ -203,7 +204,7 @@ class App(NetworkVerbs):
 
     def _load_settings(self, kept: dict[str, Any]) -> None:
         """Defaults, then the file's values, then what was set since."""
-        for name, text in initial_settings(self._config.ocpp.settings):
+        for name, text in (*from_file(self._config.ocpp), *initial_settings(self._config.ocpp.settings)):
             self._settings.set(name, text)
         for name, text in kept.items():
             try:

@@ -16,9 +16,9 @@ from typing import Any
 
 from agent.clock import EARLIEST_PLAUSIBLE_UTC_S
 from agent.journal.events import SampledValue
-from agent.ocpp.back_off import back_off
 from agent.ocpp.delivery import Delivery, Renderer
 from agent.ocpp.heartbeat import LONGEST_S, Heartbeat
+from agent.ocpp.link_settings import waits
 from agent.ocpp.part import Part
 from agent.ocpp.ports import DataTransfer, TransferAnswer, UplinkState
 from agent.ocpp.quiet import QuietLog
@@ -302,8 +302,7 @@ class BaseSession(ABC):
     # ---- registration ----
 
     def _own_waits(self) -> Any:
-        ocpp = self._config.ocpp
-        return back_off(ocpp.back_off_minimum_s, ocpp.back_off_random_s, ocpp.back_off_repeats)
+        return waits(self._config.ocpp, self._around.settings)
 
     def _connected(self, now: float) -> None:
         if self._boot.connected(now):

@@ -1,13 +1,17 @@
-"""Which network to talk to, how, and with which credentials; and how a change of that is tried before it is believed.
+"""Which way to talk to the network by, with which credentials; and how a change of that is tried before it is believed.
 
-The configured ways form an ordered list. What the network changes remotely (its AuthorizationKey, the security profile,
-or the network itself) begins as a *trial*: it is written down, tried, and becomes the rule only when a network has
-answered on a connection made that way. Otherwise the old way comes back by itself.
+The ways lie in numbered slots and are tried in an order (``agent.ocpp.slots``). What the network changes remotely (its
+AuthorizationKey, the security profile, the network itself, or the order) begins as a *trial*: it is written down,
+tried, and becomes the rule only when a network has answered on a connection made that way. Otherwise the old way comes
+back by itself.
 
 - A **move** to another network is tried for a bounded time, then given up. Its proof is an accepted BootNotification.
   A power cut in the middle begins the trial again, at most ``MAX_STARTS`` times.
 - A new **key** or **profile** stays beside the old one until either is proved: after some tries they take turns. So an
   outage in the middle locks nobody out, whichever of the two the network knows when it is back.
+- A new **order** of the slots, or new contents of one in it, waits for the next start of the agent (OCPP 2.x B10). Then
+  each way gets its tries, first to last; an accepted BootNotification by any of them is the proof. When all have
+  failed, the last way that worked is the rule again. Restarts in the middle count as above.
 
 Pure but for ``networks.json``, which holds passwords: it is written atomically and readable by its owner only.
 """
@@ -16,24 +20,20 @@ from __future__ import annotations
 
 import json
 import logging
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agent.config.schema import Config
-from agent.ocpp.network_profile import (
-    NetworkProfile,
-    ProposalError,
-    address_problem,
-    configured,
-    from_document,
-    level_of,
-    password_forms,
-)
+from agent.ocpp.move_request import DEFAULT_WAIT_S, check_prerequisites, read_move
+from agent.ocpp.network_profile import NetworkProfile, ProposalError, configured, password_forms
+from agent.ocpp.slots import Slots
+from agent.ocpp.trials import DEFAULT_PROOF_S, Trial, TrialKind, Verdict, document_of, trial_of, with_spare
+from agent.ocpp.wanted_order import WantedOrder, wanted_of
 from agent.security.files import SecretFileError, write_secret
+
+__all__ = ["DEFAULT_PROOF_S", "DEFAULT_WAIT_S", "MAX_STARTS", "Networks", "Trial", "TrialKind", "Verdict"]
 
 LOGGER = logging.getLogger(__name__)
 
@@ -43,59 +43,26 @@ TRIES_BEFORE_TURNS = 3
 MAX_STARTS = 3
 """Restarts of the agent that a trial of another network survives."""
 
-DEFAULT_PROOF_S = 300
-DEFAULT_WAIT_S = 3600
-
-_IDENTITY = re.compile(r"[A-Za-z0-9*_=+|@.-]{1,48}")
-"""OCPP 2.0.1 part 4 §3.1.1, as for ocpp.identity."""
-
-
-class TrialKind(Enum):
-    MOVE = "move"
-    KEY = "key"
-    PROFILE = "profile"
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """A change that is not proved yet."""
-
-    kind: TrialKind
-    candidates: tuple[NetworkProfile, ...]
-    """Forms of the new way, likeliest first."""
-    within_s: float = DEFAULT_PROOF_S
-    """A move is given up after this time."""
-    wait_s: float = 0.0
-    """A move waits at most so long for sessions to end and their records to be told."""
-    starts: int = 0
-    """Restarts of the agent since it began."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How a trial ended."""
-
-    kind: TrialKind
-    kept: bool
-    """The new way is the rule now."""
-    profile: NetworkProfile
-    """The new way."""
-    reason: str
-
 
 class Networks:
     """Times are monotonic seconds. Errors of the file are raised by the proposals only."""
 
-    def __init__(self, config: Config, path: Path | None) -> None:
-        """``path`` of ``networks.json``; None keeps nothing (a charge point that is never changed remotely)."""
-        self._config = config
+    def __init__(self, config: Config, path: Path | None, attempts: Callable[[], int] | None = None) -> None:
+        """``path`` of ``networks.json``; None keeps nothing (a charge point that is never changed remotely).
+
+        ``attempts``: tries of one way before the next; those of the configuration when left out.
+        """
         self._path = path
-        self._configured = [profile for profile in configured(config) if profile.url]
-        self._overrides: dict[str, dict[str, Any]] = {}
-        self._moved: dict[str, Any] | None = None
+        self._attempts = attempts or (lambda: config.ocpp.network_attempts)
+        found = [profile for profile in configured(config) if profile.url]
+        self._first = found[0].digest() if found else ""
+        self.slots = Slots(found)
         self._trial: Trial | None = None
         self._last: dict[str, Any] = {}
-        self._books = self._configured[0].operator if self._configured else ""
+        self._books = found[0].operator if found else ""
+        self._good: int | None = None
+        """Slot of the way by which a network accepted us last."""
+        self._wanted = WantedOrder()
         self._began_at: float | None = None
         self._waiting_since: float | None = None
         self._turn = 0
@@ -108,7 +75,7 @@ class Networks:
     @property
     def known(self) -> bool:
         """Whether there is any network at all."""
-        return bool(self._configured)
+        return bool(self._first)
 
     @property
     def trial(self) -> Trial | None:
@@ -119,24 +86,41 @@ class Networks:
         """A move waits for sessions to end before it begins."""
         return self._trial is not None and self._trial.kind is TrialKind.MOVE and self._trial.wait_s > 0
 
+    @property
+    def active(self) -> int:
+        """Slot of the way to connect by now."""
+        if self._trial is not None and self._trial.kind is TrialKind.PRIORITY:
+            return self.priority[self._place(self._trial)]
+        return self._slot()
+
+    @property
+    def priority(self) -> tuple[int, ...]:
+        """The order that the network has asked for last, tried or not."""
+        return self.slots.priority if self._wanted.priority is None else self._wanted.priority
+
     def ways(self) -> list[NetworkProfile]:
         """Every way, in the order in which they are tried."""
-        return list(self._ways())
+        return self.slots.ways()
 
     def settled(self) -> NetworkProfile:
         """The way that is the rule, whatever is being tried."""
-        return self._ways()[self._index]
+        return self.slots.ways()[self._index]
 
     def current(self) -> NetworkProfile:
         """The way to connect by now."""
         trial = self._trial
         if trial is None or self.waiting:
             return self.settled()
+        if trial.kind is TrialKind.PRIORITY:
+            return trial.candidates[self._place(trial)]
         forms = len(trial.candidates)
         if trial.kind is TrialKind.MOVE or self._turn < TRIES_BEFORE_TURNS:
             return trial.candidates[self._turn % forms]
         turn = self._turn % (forms + 1)
         return trial.candidates[turn] if turn < forms else self.settled()
+
+    def _place(self, trial: Trial) -> int:
+        return min(self._turn // self._attempts(), len(trial.candidates) - 1)
 
     @property
     def tries(self) -> int:
@@ -147,13 +131,21 @@ class Networks:
         """A try to connect, or the connection before it was proved, has failed."""
         self._failures += 1
         if self._trial is not None and not self.waiting:
+            place = self.current()
             self._turn += 1
-        elif self._failures % self._config.ocpp.network_attempts == 0 and len(self._ways()) > 1:
-            self._index = (self._index + 1) % len(self._ways())
+            if self._trial.kind is TrialKind.PRIORITY and self.current() != place:
+                self._began_at = None
+        elif self._failures % self._attempts() == 0 and len(self.slots.ways()) > 1:
+            self._index = (self._index + 1) % len(self.slots.ways())
 
     def accepted(self, used: NetworkProfile) -> bool:
         """A network has registered us. Return True when it is another operator's than before: the numbers that
         the old one gave to transactions mean nothing to it."""
+        if used in self.slots.ways():
+            good = self.slots.priority[self.slots.ways().index(used)]
+            if self._good != good:
+                self._good = good
+                self._save_quietly()
         if used.operator == self._books:
             return False
         self._books = used.operator
@@ -163,9 +155,9 @@ class Networks:
     # ---- trials ----
 
     def begin_wake(self, now: float) -> float | None:
-        """When a move must be given up, or must wait no longer; None: never."""
+        """When a move must be given up, or must wait no longer, or a new order must go on; None: never."""
         trial = self._trial
-        if trial is None or trial.kind is not TrialKind.MOVE:
+        if trial is None or not trial.kind.needs_boot:
             return None
         if self.waiting:
             if self._waiting_since is None:
@@ -176,19 +168,27 @@ class Networks:
         return self._began_at + trial.within_s
 
     def advance(self, now: float, books_settled: Callable[[], bool]) -> Verdict | None:
-        """Begin a move that has waited enough, or give up one that was not proved in time."""
+        """Begin a move that has waited enough, or give up a change that was not proved in time."""
         wake = self.begin_wake(now)
-        if wake is None or self._trial is None:
+        trial = self._trial
+        if wake is None or trial is None:
             return None
         if self.waiting:
             if now >= wake or books_settled():
-                self._trial = replace(self._trial, wait_s=0.0)
+                self._trial = replace(trial, wait_s=0.0)
                 self._began_at, self._turn = now, 0
                 self._save_quietly()
             return None
+        if trial.kind is TrialKind.PRIORITY:
+            if now >= wake:  # on to the next way
+                self._turn = (self._place(trial) + 1) * self._attempts()
+                self._began_at = now
+            if self._turn < len(trial.candidates) * self._attempts():
+                return None
+            return self._give_up("no way of the new order led to an accepted BootNotification")
         if now < wake:
             return None
-        return self._give_up(f"no accepted BootNotification within {self._trial.within_s:g} s")
+        return self._give_up(f"no accepted BootNotification within {trial.within_s:g} s")
 
     def proved(self, used: NetworkProfile) -> Verdict | None:
         """A network has answered on a connection made this way. Return how a trial ended by it, if one did."""
@@ -199,7 +199,7 @@ class Networks:
         if used in trial.candidates:
             self._adopt(trial, used)
             return self._ended(Verdict(trial.kind, True, used, "proved"))
-        if trial.kind is not TrialKind.MOVE and used == self.settled():
+        if not trial.kind.needs_boot and used == self.settled():
             return self._give_up("the network took the old one and not the new one")
         return None
 
@@ -220,10 +220,10 @@ class Networks:
         wanted = replace(base, password=forms[0], spare_password=forms[1] if len(forms) > 1 else b"")
         if base.security_profile not in (1, 2):
             # Nothing to prove it by: kept for the day when the profile is raised.
-            self._override(wanted)
+            self.slots.override(self._slot(), wanted)
             self._save()
             return False
-        self._propose(Trial(TrialKind.KEY, _with_spare(wanted)))
+        self._propose(Trial(TrialKind.KEY, with_spare(wanted)))
         return True
 
     def propose_profile(self, level: int, has_root: bool, has_certificate: bool) -> None:
@@ -235,8 +235,8 @@ class Networks:
         if level <= base.security_profile:
             raise ProposalError(f"SecurityProfile {level}: it is {base.security_profile}, and may only be raised")
         wanted = replace(base, security_profile=level)
-        _check_prerequisites(wanted, has_root or base.ca_file is not None, has_certificate)
-        self._propose(Trial(TrialKind.PROFILE, _with_spare(wanted)))
+        check_prerequisites(wanted, has_root or base.ca_file is not None, has_certificate)
+        self._propose(Trial(TrialKind.PROFILE, with_spare(wanted)))
 
     def propose_move(
         self,
@@ -246,58 +246,66 @@ class Networks:
     ) -> None:
         """Move to another network. Fields: docs/security.md. Raises ProposalError, SecretFileError."""
         self._no_other_trial()
-        wanted, within_s, wait_s = self._read_move(request)
-        _check_prerequisites(wanted, has_root or wanted.ca_file is not None, has_certificate)
+        wanted, within_s, wait_s = read_move(request, self.settled())
+        check_prerequisites(wanted, has_root or wanted.ca_file is not None, has_certificate)
         if wanted.route == self.settled().route:
             raise ProposalError("this is the network that is in use")
-        self._propose(Trial(TrialKind.MOVE, _with_spare(wanted), within_s, wait_s))
+        self._propose(Trial(TrialKind.MOVE, with_spare(wanted), within_s, wait_s))
 
-    def _read_move(self, request: dict[str, Any]) -> tuple[NetworkProfile, float, float]:
+    def write_slot(self, number: int, profile: NetworkProfile) -> None:
+        """New contents for a slot (B09). What is in the order is touched by the next start of the agent only.
+
+        Without a password of its own it takes that of the way in use. Raises ProposalError, SecretFileError.
+        """
+        if not self.known or number not in self.slots.numbers:  # B09.FR.05
+            numbers = self.slots.numbers
+            raise ProposalError(f"slot {number}: there are {numbers[0]} to {numbers[-1]}")
+        before = self._contents()
+        if number in self.slots.priority:
+            self._wanted.contents[number] = profile
+            self._wanted.starts = 0
+        else:
+            self.slots.write(number, profile)
+        self._save_or(before)
+
+    def slot(self, number: int) -> NetworkProfile | None:
+        """What a slot holds, or shall hold after the next start."""
+        return self._wanted.contents.get(number) or self.slots.held(number)
+
+    def propose_priority(self, numbers: Sequence[int], has_root: bool, has_certificate: bool) -> bool:
+        """Another order (B10). Return True when it waits for the next start of the agent, False when it is in force.
+
+        Raises ProposalError, SecretFileError.
+        """
+        if not self.known or not numbers or len(set(numbers)) != len(numbers):
+            raise ProposalError("give at least one slot, and each once")
         base = self.settled()
-        known = {
-            "url": str,
-            "tlsUrl": str,
-            "identity": str,
-            "password": str,
-            "securityProfile": int,
-            "operator": str,
-            "provenWithin": int,
-            "waitForSessions": int,
-        }
-        for name, value in request.items():
-            if name not in known:
-                raise ProposalError(f"{name[:40]!a} is not known here; there are {', '.join(known)}")
-            if type(value) is not known[name]:
-                raise ProposalError(f"{name} must be a {'text' if known[name] is str else 'whole number'}")
-        url = request.get("url", "")
-        for name, option in (("url", "url"), ("tlsUrl", "tls_url")):
-            problem = address_problem(option, request.get(name, ""))
-            if problem or (name == "url" and not url):
-                raise ProposalError(f"{name} {problem or 'is missing'}")
-        identity = request.get("identity", base.identity)
-        if not _IDENTITY.fullmatch(identity):
-            raise ProposalError("identity: 1 to 48 letters, digits and * - _ = + | @ . only")
-        password = request.get("password", "")
-        forms = password_forms(password) if password else [b""]
-        level = request.get("securityProfile", level_of(url, password))
-        if not 0 <= level <= 3:
-            raise ProposalError(f"securityProfile {level}: there are 0 to 3")
-        if level < base.security_profile:
-            raise ProposalError(f"securityProfile {level} is below {base.security_profile}; it may only be raised")
-        wanted = NetworkProfile(
-            url,
-            identity,
-            level,
-            request.get("tlsUrl", ""),
-            forms[0],
-            forms[1] if len(forms) > 1 else b"",
-            base.ca_file,
-            # Unless it is said to be the same one, a new network's operator knows nothing of our numbers.
-            request.get("operator", f"{url} {identity}"),
-        )
-        within_s = _bounded("provenWithin", request.get("provenWithin", DEFAULT_PROOF_S), 1, 86_400)
-        wait_s = _bounded("waitForSessions", request.get("waitForSessions", DEFAULT_WAIT_S), 0, 7 * 86_400)
-        return wanted, within_s, wait_s
+        for number in numbers:
+            profile = self.slot(number) if number in self.slots.numbers else None
+            if profile is None or not profile.url:  # B10.FR.02
+                raise ProposalError(f"slot {number} holds no way to a network; set it first")
+            if profile.security_profile < base.security_profile:
+                raise ProposalError(
+                    f"slot {number} has security profile {profile.security_profile}, below {base.security_profile}"
+                )
+            root = has_root or profile.ca_file is not None
+            check_prerequisites(self._resolved(profile), root, has_certificate)
+        before = self._contents()
+        present = self.slots.priority
+        if (
+            not self._wanted.contents
+            and list(numbers) == [one for one in present if one in numbers]
+            and self._slot() in numbers
+        ):
+            # B09.FR.20 (2.1): slots are only left out, and the way in use is not among them.
+            index = list(numbers).index(self._slot())
+            self.slots.set_priority(numbers)
+            self._index, self._wanted.priority = index, None
+            self._save_or(before)
+            return False
+        self._wanted.priority, self._wanted.starts = tuple(numbers), 0
+        self._save_or(before)
+        return True
 
     def status(self) -> dict[str, Any]:
         """How things stand, without secrets, for whoever asked for a change."""
@@ -306,6 +314,7 @@ class Networks:
             "url": used.address,
             "identity": used.identity,
             "securityProfile": used.security_profile,
+            "versions": list(used.versions),
             "trial": None,
             "last": self._last or None,
         }
@@ -318,6 +327,15 @@ class Networks:
         return answer
 
     # ---- inside ----
+
+    def _slot(self) -> int:
+        return self.slots.priority[self._index]
+
+    def _resolved(self, profile: NetworkProfile) -> NetworkProfile:
+        """OCPP 2.0.1 knows one BasicAuthPassword for all profiles."""
+        if profile.password or profile.security_profile not in (1, 2):
+            return profile
+        return replace(profile, password=self.settled().password)
 
     def _no_other_trial(self) -> None:
         if not self.known:
@@ -336,26 +354,42 @@ class Networks:
             raise
 
     def _adopt(self, trial: Trial, used: NetworkProfile) -> None:
+        if trial.kind is TrialKind.PRIORITY:
+            self._adopt_order(trial, used)
+            return
         used = replace(used, spare_password=b"")
         if trial.kind is TrialKind.MOVE:
-            self._moved = {"over": self._configured[0].digest(), "profile": used.document()}
+            self.slots.write(self.slots.priority[0], used)
             self._index = 0
-            # Whatever had been changed at the old one is of the past.
-            self._overrides.pop(self._configured[0].digest(), None)
             return
-        self._override(used)
+        self.slots.override(self._slot(), used)
 
-    def _override(self, wanted: NetworkProfile) -> None:
-        if self._moved is not None and self._index == 0:
-            self._moved = {**self._moved, "profile": wanted.document()}
-            return
-        key = self._configured[self._index].digest()
-        document = wanted.document()
-        self._overrides[key] = {name: document[name] for name in ("password", "spare_password", "security_profile")}
+    def _adopt_order(self, trial: Trial, used: NetworkProfile) -> None:
+        level = self.settled().security_profile
+        order = self.priority
+        slot = order[trial.candidates.index(used)]
+        for number, profile in zip(order, trial.candidates, strict=True):
+            if profile != self.slots.profile(number):
+                self.slots.write(number, profile)
+        self.slots.set_priority(order)
+        if used.security_profile > level:
+            self.slots.drop_below(used.security_profile)  # A05.FR.06
+        self._index = self.slots.priority.index(slot)
+        self._good = slot
+        self._wanted = WantedOrder()
 
     def _give_up(self, reason: str) -> Verdict:
-        assert self._trial is not None
-        return self._ended(Verdict(self._trial.kind, False, self._trial.candidates[0], reason))
+        trial = self._trial
+        assert trial is not None
+        if trial.kind is TrialKind.PRIORITY:
+            # B10.FR.07: the last way that worked.
+            order = self.slots.priority
+            for number, profile in self._wanted.contents.items():
+                if number not in order:
+                    self.slots.write(number, profile)
+            self._wanted = WantedOrder()
+            self._index = order.index(self._good) if self._good in order else 0
+        return self._ended(Verdict(trial.kind, False, trial.candidates[0], reason))
 
     def _ended(self, verdict: Verdict) -> Verdict:
         self._trial = None
@@ -370,16 +404,6 @@ class Networks:
         self._save_quietly()
         return verdict
 
-    def _ways(self) -> list[NetworkProfile]:
-        ways = []
-        for position, profile in enumerate(self._configured):
-            if position == 0 and self._moved is not None:
-                ways.append(from_document(self._moved["profile"]))
-                continue
-            changes = self._overrides.get(profile.digest())
-            ways.append(from_document({**profile.document(), **changes}) if changes else profile)
-        return ways
-
     # ---- the file ----
 
     def _load(self) -> None:
@@ -387,22 +411,20 @@ class Networks:
             return
         try:
             kept = json.loads(self._path.read_text("utf-8"))
-            digests = {profile.digest() for profile in self._configured}
-            self._overrides = {key: dict(value) for key, value in kept["overrides"].items() if key in digests}
-            moved = kept["moved"]
-            if moved is not None and self._configured and moved["over"] == self._configured[0].digest():
-                from_document(moved["profile"])
-                self._moved = moved
-            elif moved is not None:
-                LOGGER.warning("the first network of the configuration was changed; the remote move before it is over")
+            self.slots.load(kept)
             self._last = dict(kept["last"])
             self._books = str(kept["books"])
-            self._ways()
-            if kept["trial"] is not None and kept["first"] == self._first_digest():
-                self._take_up(_trial_of(kept["trial"]))
+            self._good = kept.get("good")
+            if kept["trial"] is not None and kept["first"] == self._first:
+                self._take_up(trial_of(kept["trial"]))
+            if kept["first"] == self._first:
+                self._wanted = wanted_of(kept.get("wanted"))
+                self._try_wanted()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             LOGGER.error("%s: cannot be used (%s); the configuration file holds alone", self._path, error)
-            self._overrides, self._moved, self._trial = {}, None, None
+            self.slots.forget()
+            self._trial = None
+            self._wanted = WantedOrder()
 
     def _take_up(self, trial: Trial) -> None:
         trial = replace(trial, starts=trial.starts + 1)
@@ -412,8 +434,36 @@ class Networks:
             return
         self._save_quietly()
 
-    def _first_digest(self) -> str:
-        return self._configured[0].digest() if self._configured else ""
+    def _try_wanted(self) -> None:
+        """Begin what waited for this start, unless something else is being tried (B10.FR.04)."""
+        if self._trial is not None or not self._wanted:
+            return
+        found = [self.slot(number) for number in self.priority]
+        candidates = tuple(self._resolved(profile) for profile in found if profile is not None and profile.url)
+        if not candidates or len(candidates) != len(found):
+            LOGGER.error("%s: the new order names a slot that holds nothing; it is forgotten", self._path)
+            self._wanted = WantedOrder()
+            return
+        self._wanted.starts += 1
+        self._trial = Trial(TrialKind.PRIORITY, candidates, starts=self._wanted.starts)
+        if self._wanted.starts > MAX_STARTS:
+            self._give_up(f"not proved in {MAX_STARTS} starts of the agent")
+            return
+        self._save_quietly()
+
+    def _contents(self) -> dict[str, Any]:
+        return json.loads(json.dumps(self._document()))  # type: ignore[no-any-return]
+
+    def _save_or(self, before: dict[str, Any]) -> None:
+        """Raises SecretFileError; all is as it was then."""
+        try:
+            self._save()
+        except SecretFileError:
+            self.slots.forget()
+            self.slots.load(before)
+            self._wanted = wanted_of(before["wanted"])
+            self._index = min(self._index, len(self.slots.ways()) - 1)
+            raise
 
     def _save_quietly(self) -> None:
         try:
@@ -421,63 +471,19 @@ class Networks:
         except SecretFileError as error:
             LOGGER.error("%s", error)
 
-    def _save(self) -> None:
-        if self._path is None:
-            return
+    def _document(self) -> dict[str, Any]:
         trial = self._trial
-        document = {
-            "first": self._first_digest(),
-            "overrides": self._overrides,
-            "moved": self._moved,
+        return {
+            "first": self._first,
+            **self.slots.documents(),
             "last": self._last,
             "books": self._books,
-            "trial": None
-            if trial is None
-            else {
-                "kind": trial.kind.value,
-                "candidates": [profile.document() for profile in trial.candidates],
-                "within_s": trial.within_s,
-                "wait_s": trial.wait_s,
-                "starts": trial.starts,
-            },
+            "good": self._good,
+            # A new order is begun anew from what is wanted.
+            "trial": None if trial is None or trial.kind is TrialKind.PRIORITY else document_of(trial),
+            "wanted": self._wanted.document(),
         }
-        write_secret(self._path, json.dumps(document, indent=1).encode())
 
-
-def _with_spare(profile: NetworkProfile) -> tuple[NetworkProfile, ...]:
-    if not profile.spare_password or profile.security_profile not in (1, 2):
-        return (profile,)
-    other = replace(profile, password=profile.spare_password, spare_password=profile.password)
-    return (profile, other)
-
-
-def _check_prerequisites(profile: NetworkProfile, has_root: bool, has_certificate: bool) -> None:
-    """White paper A05.FR.02 to 04."""
-    level = profile.security_profile
-    if level in (1, 2) and len(profile.password) < 16:
-        raise ProposalError(f"security profile {level} needs an AuthorizationKey of 16 bytes or more; set it first")
-    if level >= 2 and not has_root:
-        raise ProposalError(f"security profile {level} needs a CentralSystemRootCertificate; install one first")
-    if level == 3 and not has_certificate:
-        raise ProposalError("security profile 3 needs a certificate of the charge point; have one signed first")
-    if not profile.secure and level >= 2:
-        raise ProposalError(f"security profile {level} needs a wss:// address")
-
-
-def _bounded(name: str, value: int, least: int, most: int) -> float:
-    if not least <= value <= most:
-        raise ProposalError(f"{name} {value}: give {least} to {most} seconds")
-    return float(value)
-
-
-def _trial_of(document: dict[str, Any]) -> Trial:
-    candidates = tuple(from_document(entry) for entry in document["candidates"])
-    if not candidates:
-        raise ValueError("a trial of nothing")
-    return Trial(
-        TrialKind(document["kind"]),
-        candidates,
-        float(document["within_s"]),
-        float(document["wait_s"]),
-        int(document["starts"]),
-    )
+    def _save(self) -> None:
+        if self._path is not None:
+            write_secret(self._path, json.dumps(self._document(), indent=1).encode())

@@ -20,7 +20,6 @@ from websockets.exceptions import ConnectionClosed
 from agent.clock import Clock
 from agent.config.schema import Config
 from agent.journal.events import SampledValue
-from agent.ocpp.back_off import back_off
 from agent.ocpp.connection import (
     CLOSE_TIMEOUT_S,
     GOING_AWAY,
@@ -31,12 +30,13 @@ from agent.ocpp.connection import (
     open_connection,
     tls_context,
 )
+from agent.ocpp.link_settings import ATTEMPTS, waits
 from agent.ocpp.network_profile import NetworkProfile
-from agent.ocpp.networks import Networks, TrialKind, Verdict
+from agent.ocpp.networks import Networks, Verdict
 from agent.ocpp.ports import DataTransfer, JournalPort, StationPort, TransferAnswer, UplinkReport, UplinkState
-from agent.ocpp.quiet import QuietLog
 from agent.ocpp.session import DeviceSource, FileSurroundings, SecuritySurroundings, Session, Surroundings, new_session
 from agent.ocpp.trace import Trace
+from agent.ocpp.uplink_status import UplinkStatus
 from agent.security.events import CONNECTION_TROUBLES, SecurityEvent
 from agent.security.security import Security
 from agent.station.commands import StatusReport
@@ -80,11 +80,12 @@ class Tunnel:
         self._station = station
         self._clock = clock
         self._security = security
-        self._networks = Networks(config, None if security is None else security.folder / "networks.json")
+        kept = None if security is None else security.folder / "networks.json"
+        self._networks = Networks(config, kept, lambda: settings.integer(ATTEMPTS))
         self._way: NetworkProfile | None = None
         """How the present connection was made."""
-        self._registered_by: tuple[str, str] | None = None
-        """Address and identity of the network that the sessions talk to."""
+        self._registered_by: tuple[str, str, str] | None = None
+        """Address, identity and sub-protocol that the network was talked to by last."""
         self._proof_taken = self._anew = False
         self._surroundings = Surroundings(
             config,
@@ -116,10 +117,8 @@ class Tunnel:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waits = self._fresh_waits()
         self._end_reason = ""
-        self._last_error = ""
         self._phase = UplinkState.DISCONNECTED if config.ocpp.url else UplinkState.NOT_CONFIGURED
-        self._report = UplinkReport(self._phase, clock.now().utc_s)
-        self._quiet = QuietLog(LOGGER)
+        self._status = UplinkStatus(clock, self._phase, self._now)
         settings.on_change(self._setting_changed)
         if files is not None:
             files.notices.stirred = self._stirred
@@ -159,7 +158,8 @@ class Tunnel:
     def report(self) -> UplinkReport:
         """How the uplink does."""
         self._note_state()
-        return replace(self._report, url=self._networks.settled().address) if self._networks.known else self._report
+        report = self._status.report
+        return replace(report, url=self._networks.settled().address) if self._networks.known else report
 
     def authorise(self, request: int, token: Token) -> None:
         """Ask the network about a token; the answer comes by ``StationPort.authorisation_answered``, never at once."""
@@ -262,7 +262,7 @@ class Tunnel:
         if self._networks.accepted(way) and self._security is not None:
             self._security.forget_network_numbers()
         trial = self._networks.trial
-        if trial is not None and trial.kind is TrialKind.MOVE:
+        if trial is not None and trial.kind.needs_boot:
             self._take_proof(way)
 
     def _take_proof(self, way: NetworkProfile) -> None:
@@ -314,13 +314,15 @@ class Tunnel:
             self._sessions[subprotocol] = new_session(subprotocol, self._surroundings)
         session = self._sessions[subprotocol]
         assert self._way is not None
-        network = (self._way.url, self._way.identity)
+        network = (self._way.url, self._way.identity, subprotocol)
         if self._registered_by not in (None, network):
+            # Another network, or the same in another version of OCPP: what was told before was told elsewhere.
             session.renew()
+        self._take_timeout(self._way)
         self._registered_by = network
         self._session, self._connection = session, connection
         self._proof_taken = self._anew = False
-        self._quiet.log("open", self._now(), f"connected to the network by {subprotocol}", logging.INFO)
+        self._status.log("open", f"connected to the network by {subprotocol}")
         tasks: list[asyncio.Task[str]] = []
         reason = LEAVING
         try:
@@ -456,8 +458,13 @@ class Tunnel:
         return self._clock.now().monotonic_s
 
     def _fresh_waits(self) -> Iterator[float]:
-        ocpp = self._config.ocpp
-        return back_off(ocpp.back_off_minimum_s, ocpp.back_off_random_s, ocpp.back_off_repeats)
+        return waits(self._config.ocpp, self._settings)
+
+    def _take_timeout(self, way: NetworkProfile) -> None:
+        """The time-out of calls that goes with the way (2.0.1 NetworkConnectionProfile.messageTimeout)."""
+        name = "OCPPCommCtrlr.MessageTimeout"
+        if way.message_timeout_s and way.message_timeout_s != self._settings.integer(name):
+            self._station.set_setting(name, str(way.message_timeout_s))
 
     def _authorise(self, request: int, token: Token) -> None:
         if self._session is None:
@@ -482,19 +489,8 @@ class Tunnel:
             self._ping_changed.set()
 
     def _failed(self, why: str) -> None:
-        self._last_error = "" if self._end_reason else why
-        # Going offline by command, or leaving, is no fault.
-        expected = bool(self._end_reason) or why in (LEAVING, CHANGING)
-        level = logging.INFO if expected else logging.WARNING
-        self._quiet.log("expected" if expected else "failed", self._now(), f"uplink: {why}", level)
+        by_command = bool(self._end_reason)
+        self._status.ended(why, by_command=by_command, expected=by_command or why in (LEAVING, CHANGING))
 
     def _note_state(self) -> None:
-        session = self._session
-        state = self._phase if session is None else session.state
-        if state is UplinkState.ACCEPTED:
-            self._last_error = ""
-        if state is not self._report.state:
-            self._quiet.log(state.value, self._now(), f"uplink is {state.value}", logging.INFO)
-            self._report = UplinkReport(state, self._clock.now().utc_s, self._last_error)
-        elif self._last_error != self._report.last_error:
-            self._report = UplinkReport(state, self._report.since_utc_s, self._last_error)
+        self._status.note(self._phase if self._session is None else self._session.state)

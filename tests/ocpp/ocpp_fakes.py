@@ -20,6 +20,7 @@ from agent.journal.events import (
     TransactionEnded,
     TransactionStarted,
 )
+from agent.ocpp.link_settings import from_file
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
@@ -44,6 +45,13 @@ from agent.station.tokens import Token, TokenInfo
 
 T0 = 1_790_000_000.0
 """2026-09-21."""
+
+
+def as_in_file(settings: Settings, config: Config) -> Settings:
+    """Give settings the values that options of the file have for them, as the application does."""
+    for name, text in from_file(config.ocpp):
+        settings.set(name, text)
+    return settings
 
 
 def config(url: str = "", *, evses: int = 1, cables: bool = False, **ocpp: Any) -> Config:
@@ -211,6 +219,19 @@ class FakeTransactions:
         return {}
 
 
+class FakeCharging:
+    """Smart charging without a profile, a limit from outside or a wish for priority."""
+
+    def external(self) -> list[Any]:
+        return []
+
+    def pulls(self) -> dict[int, Any]:
+        return {}
+
+    def priorities(self) -> frozenset[str]:
+        return frozenset()
+
+
 @dataclass
 class FakeStation:
     """Answers as told and writes down what it was asked."""
@@ -224,6 +245,7 @@ class FakeStation:
     public_keys: dict[int, str] = field(default_factory=dict)
     pins: list[tuple[str, str]] = field(default_factory=list)
     transactions: FakeTransactions = field(default_factory=FakeTransactions)
+    charging: FakeCharging = field(default_factory=FakeCharging)
     on: Mapping[str, Any] = field(default_factory=dict)
     """Called when a method of this name is: its argument is the station."""
 

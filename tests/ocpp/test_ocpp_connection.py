@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ocpp_fakes import FakeJournal, FakeStation, config
+from ocpp_fakes import FakeJournal, FakeStation, as_in_file, config
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -63,7 +63,8 @@ class Rig:
         self.station = FakeStation()
         self.station.settings.set("OCPPCommCtrlr.WebSocketPingInterval", str(ping_s))
         self.journal = FakeJournal()
-        self.tunnel = Tunnel(config(url, **ocpp), self.journal, self.station.settings, self.station, Clock())
+        file = config(url, **ocpp)
+        self.tunnel = Tunnel(file, self.journal, as_in_file(self.station.settings, file), self.station, Clock())
 
     async def __aenter__(self) -> Rig:
         self.task = asyncio.create_task(self.tunnel.run())

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from ocpp_fakes import FakeJournal, FakeStation, config, ended, started
+from ocpp_fakes import FakeJournal, FakeStation, as_in_file, config, ended, started
 
 from agent.clock import Clock
 from agent.ocpp.ports import UplinkState
@@ -30,7 +30,8 @@ class Rig:
         self.station = FakeStation()
         self.settings = self.station.settings
         self.journal = FakeJournal()
-        self.tunnel = Tunnel(config(url, **ocpp), self.journal, self.settings, self.station, Clock())
+        file = config(url, **ocpp)
+        self.tunnel = Tunnel(file, self.journal, as_in_file(self.settings, file), self.station, Clock())
 
     async def until(self, ready: Callable[[], Any]) -> None:
         async with asyncio.timeout(WAIT_S):

@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import replace
 from pathlib import Path
 
-from ocpp_fakes import FakeStation, config, ended, sampled, started
+from ocpp_fakes import FakeStation, as_in_file, config, ended, sampled, started
 
 from agent.clock import Clock
 from agent.journal.events import SampledValue
@@ -48,7 +48,8 @@ def test_restarted_again_and_again_while_it_delivers(tmp_path: Path) -> None:
             for _ in range(20):
                 line: JournalPort = journal
                 station = FakeStation()
-                tunnel = Tunnel(config(csms.url), line, station.settings, station, clock)
+                file = config(csms.url)
+                tunnel = Tunnel(file, line, as_in_file(station.settings, file), station, clock)
                 task = asyncio.create_task(tunnel.run())
                 before = len(csms.calls)
                 with contextlib.suppress(TimeoutError):
