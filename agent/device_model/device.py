@@ -48,7 +48,13 @@ def assemble(
     model.add(phase_rotation.entries(settings, set_setting, sorted(look.facts.evses)))
     model.add(others)
     monitoring = Monitoring(
-        model, settings, look.facts.transaction, look.facts.config.control.temperature.derate_c, kept, keep
+        model,
+        settings,
+        look.facts.transaction,
+        look.facts.linked,
+        look.facts.config.control.temperature.derate_c,
+        kept,
+        keep,
     )
     model.add(_of_monitoring(monitoring))
     return Device(model, monitoring, look.moment, commit)

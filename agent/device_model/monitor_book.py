@@ -8,7 +8,7 @@ custom and keeps its number until a base is set (N04.FR.15).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,9 @@ TABLE = "monitor"
 preconfigured ones), and those of ``agent.device_model.watch``."""
 
 SETTINGS = "settings"
+
+FIRST_NOTIFICATION = 4_000
+"""These numbers are never told."""
 
 FIRST_PRECONFIGURED = 5_000
 FIRST_CUSTOM = 10_000
@@ -60,8 +63,14 @@ class MonitorBook:
         self.base = Base.ALL
         self.level = SEVERITIES[-1]
         self._monitors: dict[int, Monitor] = {}
-        for number, monitor in enumerate(hard_wired, start=1):
+        wired = list(hard_wired)
+        monitors = [each for each in wired if each.kind is not Kind.NOTIFICATION]
+        for number, monitor in enumerate(monitors, start=1):
             self._monitors[number] = replace(monitor, id=number, kind=Kind.HARD_WIRED)
+        happenings = [each for each in wired if each.kind is Kind.NOTIFICATION]
+        self._notifications = [
+            replace(each, id=number) for number, each in enumerate(happenings, start=FIRST_NOTIFICATION)
+        ]
         self._preconfigured = {
             number: replace(monitor, id=number, kind=Kind.PRECONFIGURED)
             for number, monitor in enumerate(preconfigured, start=FIRST_PRECONFIGURED)
@@ -107,6 +116,10 @@ class MonitorBook:
 
     # ---- what there is ----
 
+    def watched(self) -> Sequence[Monitor]:
+        """Return everything that is looked after: the monitors, and what is told without being one."""
+        return [*self, *self._notifications]
+
     def __iter__(self) -> Iterator[Monitor]:
         return iter(sorted(self._monitors.values(), key=lambda monitor: monitor.id))
 
@@ -121,11 +134,6 @@ class MonitorBook:
 
     def set(self, wanted: Monitor, replaces: int | None) -> SetResult:
         """Install a monitor (its number is given here), or replace the one of this number (N04)."""
-        found = self._model.find(wanted.component, wanted.variable)
-        if found is Missing.COMPONENT:
-            return SetResult(SetStatus.UNKNOWN_COMPONENT)  # N04.FR.03
-        if isinstance(found, Missing):
-            return SetResult(SetStatus.UNKNOWN_VARIABLE)  # N04.FR.04
         before = None if replaces is None else self._monitors.get(replaces)
         if replaces is not None and before is None:
             return _rejected("NotFound", f"there is no monitor {replaces}")  # N04.FR.13
@@ -134,6 +142,11 @@ class MonitorBook:
                 return _rejected("InvalidValue", f"monitor {replaces} watches another variable")  # N04.FR.16
             if before.kind is Kind.HARD_WIRED:
                 return _rejected("UnsupportedRequest", f"monitor {replaces} is hard-wired")  # N04.FR.18
+        found = self._model.find(wanted.component, wanted.variable)
+        if found is Missing.COMPONENT:
+            return SetResult(SetStatus.UNKNOWN_COMPONENT)  # N04.FR.03
+        if isinstance(found, Missing):
+            return SetResult(SetStatus.UNKNOWN_VARIABLE)  # N04.FR.04
         problem = objection(found, wanted)
         if problem is not None:
             return problem

@@ -28,13 +28,14 @@ TABLES = (monitor_book.TABLE, events.TABLE)
 
 
 class Monitoring:
-    """``kept``: table → key → document. ``transaction``: as for ``Watch``."""
+    """``kept``: table → key → document. ``transaction`` and ``linked``: as for ``Watch``."""
 
     def __init__(
         self,
         model: DeviceModel,
         settings: Settings,
         transaction: Callable[[int], str],
+        linked: Callable[[int], str],
         derate_c: float,
         kept: Mapping[str, Mapping[str, Any]],
         keep: KeepDocument,
@@ -43,7 +44,7 @@ class Monitoring:
         book_kept = kept.get(monitor_book.TABLE, {})
         self.book = MonitorBook(model, hard_wired(model), preconfigured(model, derate_c), book_kept, keep)
         self.line = EventLine(kept.get(events.TABLE, {}), keep, lambda: self._offline_severity)
-        self.watch = Watch(model, self.book, transaction, book_kept, keep, self.line.last_id)
+        self.watch = Watch(model, self.book, transaction, linked, book_kept, keep, self.line.last_id)
         self.streams = Streams()
         for monitor in self.book:
             self.streams.monitor_changed(None, monitor)
@@ -74,20 +75,19 @@ class Monitoring:
 
 def hard_wired(model: DeviceModel) -> Iterator[Monitor]:
     """What nobody can switch off: faults of the hardware, tampering, and the processes' own trouble (G05, N07)."""
-    severities: Mapping[tuple[str, str, str], int] = {
-        (trouble.component, trouble.variable, trouble.variable_instance): trouble.severity for trouble in TROUBLES
-    }
+    troubles = {(each.component, each.variable, each.variable_instance): each for each in TROUBLES}
     for entry in model:
         component, variable = entry.component, entry.variable
-        severity = severities.get((component.name, variable.name, variable.instance))
+        trouble = troubles.get((component.name, variable.name, variable.instance))
         if component.name == "Controller" and component.evse == 0 and variable.name == "Problem":
-            severity = CONTROLLER_SEVERITY
-        if severity is not None:
-            yield _delta(component, variable, severity)
+            yield _delta(component, variable, CONTROLLER_SEVERITY, Kind.HARD_WIRED)
+        elif trouble is not None:
+            kind = Kind.NOTIFICATION if trouble.happening else Kind.HARD_WIRED
+            yield _delta(component, variable, trouble.severity, kind)
 
 
-def _delta(component: Component, variable: Variable, severity: int) -> Monitor:
-    return Monitor(0, component, variable, MonitorType.DELTA, 1, severity, kind=Kind.HARD_WIRED)
+def _delta(component: Component, variable: Variable, severity: int, kind: Kind) -> Monitor:
+    return Monitor(0, component, variable, MonitorType.DELTA, 1, severity, kind=kind)
 
 
 def preconfigured(model: DeviceModel, derate_c: float) -> Iterable[Monitor]:

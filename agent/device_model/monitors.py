@@ -49,6 +49,8 @@ _THRESHOLDS = frozenset(
 class Kind(Enum):
     """EventNotificationEnumType."""
 
+    NOTIFICATION = "HardWiredNotification"
+    """Told whenever it happens: no monitor that could be reported, changed or cleared."""
     HARD_WIRED = "HardWiredMonitor"
     PRECONFIGURED = "PreconfiguredMonitor"
     CUSTOM = "CustomMonitor"

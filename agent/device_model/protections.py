@@ -22,6 +22,8 @@ class Trouble:
     place: Place = Place.EVSE
     there: Callable[[Look, int], bool] = lambda _look, _evse: True
     variable_instance: str = ""
+    happening: bool = False
+    """Something that people or cars do to the charge point, not a component that fails: a notification, no monitor."""
 
 
 def _has_lock(look: Look, evse: int) -> bool:
@@ -38,7 +40,14 @@ def _has_reader(look: Look, evse: int) -> bool:
 
 
 TROUBLES = (
-    Trouble("EmergencyStopSensor", "Active", 0, (FaultCode.EMERGENCY_STOP,), "somebody pressed the emergency stop"),
+    Trouble(
+        "EmergencyStopSensor",
+        "Active",
+        0,
+        (FaultCode.EMERGENCY_STOP,),
+        "somebody pressed the emergency stop",
+        happening=True,
+    ),
     Trouble(
         "ElectricalFeed",
         "Problem",
@@ -59,8 +68,8 @@ TROUBLES = (
     ),
     # G05.FR.02
     Trouble("ConnectorPlugRetentionLock", "Problem", 4, (FaultCode.LOCK,), "the plug is not locked", there=_has_lock),
-    Trouble("CaseAccessSensor", "Active", 3, (FaultCode.ENCLOSURE,), "a cover is open"),
-    Trouble("TiltSensor", "Active", 1, (FaultCode.TILT,), "the charge point does not stand upright"),
+    Trouble("CaseAccessSensor", "Active", 3, (FaultCode.ENCLOSURE,), "a cover is open", happening=True),
+    Trouble("TiltSensor", "Active", 1, (FaultCode.TILT,), "the charge point does not stand upright", happening=True),
     Trouble("TemperatureSensor", "Problem", 4, (FaultCode.TEMPERATURE,), "too hot, or a sensor failed"),
     Trouble(
         "ElectricalFeed",

@@ -30,9 +30,9 @@ A setting (`agent/station/settings/`) is a variable by its own name; live values
 
 EVENTS = """## Hard-wired monitors
 
-They cannot be changed or cleared. Each tells when its variable changes (type Delta): `true` when the trouble comes,
-with the ChargeX code (`techCode`) and the words of the fault (`techInfo`), `false` when it is over. Severity 0 is the
-gravest.
+They cannot be changed or cleared; those marked *happening* are no monitors at all but told as they come
+(`HardWiredNotification`). Each tells when its variable changes (type Delta): `true` when the trouble comes, with the
+ChargeX code (`techCode`) and the words of the fault (`techInfo`), `false` when it is over. Severity 0 is the gravest.
 
 Events of `MonitoringCtrlr.OfflineQueuingSeverity` and graver ones are on the disk before they are told, and wait for
 the network, at most 1000 of them. Less grave monitors are not compared while the network is away; the first look
@@ -88,8 +88,9 @@ def _holds(what: Characteristics) -> str:
 def _monitors(monitors: Iterable[Monitor]) -> Iterator[str]:
     yield "| Variable | Severity |"
     yield "|---|---|"
-    wired = [monitor for monitor in monitors if monitor.kind is Kind.HARD_WIRED]
+    wired = [monitor for monitor in monitors if monitor.kind in (Kind.HARD_WIRED, Kind.NOTIFICATION)]
     for monitor in sorted(wired, key=lambda each: (each.severity, each.component, each.variable)):
         instance = f"[{monitor.component.instance}]" if monitor.component.instance else ""
         place = " of each EVSE" if monitor.component.evse else ""
-        yield f"| `{monitor.component.name}{instance}.{monitor.variable}`{place} | {monitor.severity} |"
+        happening = ", *happening*" if monitor.kind is Kind.NOTIFICATION else ""
+        yield f"| `{monitor.component.name}{instance}.{monitor.variable}`{place}{happening} | {monitor.severity} |"

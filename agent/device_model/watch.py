@@ -31,6 +31,8 @@ NUMBERS = 1000
 SAVE_S = 30.0
 """What a difference of numbers was measured from is not kept more often."""
 
+_OURS = (Kind.HARD_WIRED, Kind.NOTIFICATION)
+
 _AFTERMATH = frozenset(("evse", "connector", "chargingstation", "powercontactor"))
 """Components on which a fault of another one at the same EVSE shows."""
 
@@ -52,13 +54,15 @@ class _Watched:
 
 
 class Watch:
-    """``transaction(evse)`` gives the identity of the transaction open there (0: at any EVSE); empty for none."""
+    """``transaction(evse)`` gives the identity of the transaction open there (0: at any EVSE); empty for none.
+    ``linked(evse)``: of the one that what happens there belongs to, also just after its end."""
 
     def __init__(
         self,
         model: DeviceModel,
         book: MonitorBook,
         transaction: Callable[[int], str],
+        linked: Callable[[int], str],
         kept: Mapping[str, Any],
         keep: KeepDocument,
         last_event: int = 0,
@@ -66,6 +70,7 @@ class Watch:
         self._model = model
         self._book = book
         self._transaction = transaction
+        self._linked = linked
         self._keep = keep
         counter = kept.get(COUNTER)
         self._next_event = max(counter + 1 if isinstance(counter, int) else 1, last_event + 1)
@@ -77,7 +82,7 @@ class Watch:
         self._saved_at = float("-inf")
         state = kept.get(STATE)
         told = state if isinstance(state, dict) else {}
-        for monitor in book:
+        for monitor in book.watched():
             self._begin(monitor, told.get(monitor.name))
         book.on_change(self._book_changed)
         model.on_written(self._written)
@@ -93,7 +98,7 @@ class Watch:
             watched.exceeded = told
         elif isinstance(told, str) and monitor.type is MonitorType.DELTA:
             watched.reference = told
-        elif monitor.kind is Kind.HARD_WIRED and entry.characteristics.data_type is DataType.BOOLEAN:
+        elif monitor.kind in _OURS and entry.characteristics.data_type is DataType.BOOLEAN:
             watched.reference = "false"  # what is wrong at the very first look is news
         self._watched[monitor.id] = watched
 
@@ -258,7 +263,7 @@ class Watch:
             trigger,
             value,
             moment.stamp(),
-            transaction=self._transaction(monitor.component.evse) if monitor.component.evse else "",
+            transaction=self._linked(monitor.component.evse) if monitor.component.evse else "",
             tech_code=code,
             tech_info=info,
         )
@@ -287,7 +292,7 @@ class Watch:
             if monitor.type.threshold and watched.exceeded:
                 yield monitor.name, True
             elif monitor.type is MonitorType.DELTA and watched.reference is not None:
-                usual = "false" if monitor.kind is Kind.HARD_WIRED else None
+                usual = "false" if monitor.kind in _OURS else None
                 written_only = watched.entry.actual.mutability is Mutability.WRITE_ONLY
                 if watched.reference != usual and not written_only:
                     yield monitor.name, watched.reference

@@ -52,7 +52,7 @@ def example() -> Device:
 def text() -> str:
     """Return the whole page."""
     device = example()
-    return page(device.model, device.monitoring.book)
+    return page(device.model, device.monitoring.book.watched())
 
 
 if __name__ == "__main__":

@@ -85,3 +85,9 @@ class Facts:
         """Identity of the transaction that is open at an EVSE, or (0) of any one; empty for none."""
         places = self._site.evses.values() if evse == 0 else [self._site.evses[evse]]
         return next((each.session.transaction for each in places if each.in_transaction and each.session), "")
+
+    def linked(self, evse: int) -> str:
+        """Identity of the transaction that what happens at an EVSE now belongs to: the one that is open, or was while
+        the vehicle has stayed since; empty for none."""
+        session = self._site.evses[evse].session
+        return "" if session is None else session.transaction

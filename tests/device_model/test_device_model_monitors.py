@@ -114,6 +114,8 @@ def test_a_monitor_is_replaced_by_its_number_and_only_on_its_own_variable() -> N
     assert (changed.type, changed.value, changed.severity) == (DELTA, 7, 3)
     other = here.watch("OCPPCommCtrlr.HeartbeatInterval", DELTA, 7, 3, replaces=number)
     assert other.status is SetStatus.REJECTED  # N04.FR.16
+    unknown = Monitor(0, Component("ChargingStation"), Variable("Power"), UPPER, 1, 5)
+    assert here.device.monitoring.book.set(unknown, number).status is SetStatus.REJECTED
     assert here.device.monitoring.book.get(number) == changed
     assert here.watch(TIMEOUT, DELTA, 7, 3, replaces=number + 1).status is SetStatus.REJECTED  # N04.FR.13
 
@@ -489,7 +491,9 @@ def test_a_fault_is_told_by_a_hard_wired_monitor_with_its_code(code: FaultCode, 
     here = world()
     here.fault(code, detail="look at it")
     event = next(each for each in here.look() if f"{each.component}.{each.variable}" == where)
-    assert (event.kind, event.value, event.severity) == (Kind.HARD_WIRED, "true", severity)
+    happening = code in (FaultCode.TILT, FaultCode.ENCLOSURE, FaultCode.EMERGENCY_STOP)
+    assert event.kind is (Kind.NOTIFICATION if happening else Kind.HARD_WIRED)
+    assert (event.value, event.severity) == ("true", severity)
     assert event.tech_code
     assert "look at it" in event.tech_info
     here.fault(code, active=False)
@@ -671,3 +675,16 @@ def test_a_control_that_starts_anew_ends_no_fault_by_that() -> None:
     assert here.look(0.1) == []
     here.observe(1)
     assert here.look() == []
+
+
+def test_what_is_only_told_is_no_monitor() -> None:
+    here = world()
+    book = here.device.monitoring.book
+    (number,) = {each.id for each in book.watched() if str(each.component) == "TiltSensor@1"}
+    assert book.get(number) is None
+    assert book.clear(number) is ClearStatus.NOT_FOUND
+    assert number not in {each.id for each in book}
+    # A monitor of the same kind beside it is no duplicate.
+    assert here.watch("TiltSensor.Active", DELTA, 1, 1, evse=1).status is SetStatus.ACCEPTED
+    here.fault(FaultCode.TILT)
+    assert {event.kind for event in here.look()} == {Kind.NOTIFICATION, Kind.CUSTOM}

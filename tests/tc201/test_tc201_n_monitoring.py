@@ -17,6 +17,7 @@ TIMEOUT = {"component": {"name": "TxCtrlr"}, "variable": {"name": "EVConnectionT
 BEAT = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}
 STATE = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "AvailabilityState"}}
 POWER = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}}
+LOCK = {"component": {"name": "ConnectorPlugRetentionLock"}, "variable": {"name": "Problem"}}
 PASSWORD = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}
 
 DEFAULTS = {"MonitoringCtrlr.OfflineQueuingSeverity": "4"}
@@ -133,9 +134,9 @@ async def test_tc_n_47_cs_monitoring_report_of_all(rig: Rig201) -> None:
     numbers = await watched(rig, wanted(TIMEOUT, "UpperThreshold", 1000))
     found = await monitors(rig)
     assert set(numbers) < set(found)
-    assert {"ConnectorPlugRetentionLock", "TiltSensor", "CaseAccessSensor", "TxCtrlr"} <= {
-        each["component"]["name"] for each in found.values()
-    }
+    components = {each["component"]["name"] for each in found.values()}
+    assert {"ConnectorPlugRetentionLock", "RCD", "PowerContactor", "TxCtrlr"} <= components
+    assert "TiltSensor" not in components
 
 
 # ---- N03 ----
@@ -196,10 +197,10 @@ async def test_tc_n_11_cs_set_monitor_unknown_component(rig: Rig201) -> None:
 
 
 @case()
-async def test_tc_n_37_cs_set_monitor_unknown_variable(rig: Rig201) -> None:
+async def test_tc_n_37_cs_set_monitor_unknown_variable_or_type(rig: Rig201) -> None:
     place = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "UnknownVariable"}}
-    (result,) = await watch(rig, wanted(place, "UpperThreshold", 1))
-    assert result["status"] == "UnknownVariable"
+    first, second = await watch(rig, wanted(place, "UpperThreshold", 1), wanted(STATE, "UpperThreshold", 1))
+    assert (first["status"], second["status"]) == ("UnknownVariable", "UnsupportedMonitorType")
 
 
 @case()
@@ -227,8 +228,11 @@ async def test_tc_n_15_cs_set_monitor_duplicate_type_and_severity(rig: Rig201) -
 @case()
 async def test_tc_n_39_cs_replace_monitor_of_another_variable(rig: Rig201) -> None:
     (number,) = await watched(rig, wanted(TIMEOUT, "UpperThreshold", 1000))
-    (result,) = await watch(rig, wanted(BEAT, "UpperThreshold", 1000, id=number))
-    assert result["status"] == "Rejected"
+    elsewhere = {"component": {"name": "ChargingStation"}, "variable": {"name": "Power"}}
+    for place in (BEAT, elsewhere):
+        (result,) = await watch(rig, wanted(place, "UpperThreshold", 1000, id=number))
+        assert result["status"] == "Rejected"
+        assert "id" not in result
     assert (await monitors(rig))[number]["component"] == TIMEOUT["component"]
 
 
@@ -328,11 +332,11 @@ async def test_tc_n_19_cs_clear_monitor_not_found(rig: Rig201) -> None:
 
 @case()
 async def test_tc_n_44_cs_clear_hard_wired_monitor_rejected(rig: Rig201) -> None:
-    found = await monitors(rig, componentVariable=[{"component": {"name": "TiltSensor"}}])
+    found = await monitors(rig, componentVariable=[LOCK])
     (number,) = found
     answer = await rig.call("ClearVariableMonitoring", id=[number])
     assert answer["clearMonitoringResult"] == [{"id": number, "status": "Rejected"}]
-    assert set(await monitors(rig, componentVariable=[{"component": {"name": "TiltSensor"}}])) == {number}
+    assert set(await monitors(rig, componentVariable=[LOCK])) == {number}
 
 
 # ---- N07 ----
@@ -357,8 +361,18 @@ async def test_tc_n_20_cs_threshold_exceeded_and_cleared(rig: Rig201) -> None:
 
 
 @case()
-async def test_tc_n_21_cs_hard_wired_monitor(rig: Rig201) -> None:
-    """G05.FR.02 with N07: the lock fails, and its hard-wired monitor tells."""
+async def test_tc_n_21_cs_hard_wired_notification(rig: Rig201) -> None:
+    rig.hardware.fault(FaultCode.EMERGENCY_STOP)
+    told = await event(rig)
+    assert told["eventNotificationType"] == "HardWiredNotification"
+    assert told["component"] == {"name": "EmergencyStopSensor", "evse": {"id": 1}}
+    assert (told["variable"]["name"], told["actualValue"], told["techCode"]) == ("Active", "true", "CX008")
+    assert "variableMonitoringId" not in told
+
+
+@case()
+async def test_a_lock_that_fails_is_told_by_its_hard_wired_monitor(rig: Rig201) -> None:
+    """G05.FR.02 with N07"""
     rig.hardware.fault(FaultCode.LOCK)
     told = await event(rig)
     assert told["eventNotificationType"] == "HardWiredMonitor"
@@ -472,9 +486,15 @@ async def test_a_network_that_takes_no_events_is_not_asked_for_ever(rig: Rig201)
 
 @case()
 async def test_events_beside_a_charge_carry_its_transaction(rig: Rig201) -> None:
-    (number,) = await watched(rig, wanted(POWER, "UpperThreshold", 5000))
+    (upper,) = await watched(rig, wanted(POWER, "UpperThreshold", 5000))
     transaction = await rig.charge()
-    assert (await event(rig, number))["transactionId"] == transaction
+    assert (await event(rig, upper))["transactionId"] == transaction
+    (lower,) = await watched(rig, wanted(POWER, "LowerThreshold", 10))
+    rig.hardware.tap("CARD", 1)
+    await rig.csms.wait(lambda: len(events(rig, upper)) == 2 and len(events(rig, lower)) == 1)
+    for told, cleared in ((events(rig, upper)[1], True), (events(rig, lower)[0], None)):
+        # TC_N_20: also just after the end
+        assert (told.get("cleared"), told["transactionId"]) == (cleared, transaction)
 
 
 @case()

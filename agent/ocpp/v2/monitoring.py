@@ -8,7 +8,7 @@ from typing import Any
 from agent.device_model.controllers import LONGEST_REPORTED
 from agent.device_model.device import Device
 from agent.device_model.events import MonitorEvent
-from agent.device_model.monitors import Base, Monitor, MonitorType, SetResult
+from agent.device_model.monitors import Base, Kind, Monitor, MonitorType, SetResult
 from agent.ocpp.base import Payload
 from agent.ocpp.rpc import Outcome, Priority, Result
 from agent.ocpp.times import time_text
@@ -74,9 +74,8 @@ class Monitoring2(Block):
         done: SetResult = self._device.monitoring.book.set(monitor, told.get("id"))
         result: Payload = {name: told[name] for name in ("component", "variable", "type", "severity")}  # N04.FR.02
         result["status"] = done.status.value
-        number = told.get("id") if done.id is None else done.id
-        if number is not None:
-            result["id"] = number
+        if done.id is not None:
+            result["id"] = done.id
         if done.reason:
             result["statusInfo"] = status_info(done.reason, done.detail)
         return result
@@ -142,10 +141,10 @@ class Monitoring2(Block):
             "actualValue": event.value[:LONGEST_REPORTED],
             "component": component_payload(event.component),  # N07.FR.06
             "variable": variable_payload(event.variable),
-            "variableMonitoringId": event.monitor,
             "eventNotificationType": event.kind.value,
         }
         optional: Payload = {
+            "variableMonitoringId": None if event.kind is Kind.NOTIFICATION else event.monitor,
             "cleared": event.cleared or None,
             "cause": event.cause,
             "transactionId": event.transaction[:36] or None,
