@@ -36,7 +36,7 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP) ## a simulated charger, two drivers, a lost uplink, and a ledger that must agree to the Wh
-	@$(PY) -m simulators.demo
+	@$(PY) -m simulators.demo $(if $(VERSION),--version $(VERSION))
 
 # Most tests wait for processes and wires, so several of them share a core well.
 JOBS ?= 6

@@ -109,6 +109,11 @@ def word(usage: str, text: str) -> Callable[[Run], Run]:
     return register
 
 
+def _is_path(text: str) -> bool:
+    """A field, or one within another: ``idToken.idToken``."""
+    return all(part.isidentifier() for part in text.split("."))
+
+
 async def run_word(csms: Csms, name: str, args: list[str]) -> Any:
     """Run one word and return its JSON-ready result. Raises ``WordError`` and what the control itself raises."""
     entry = WORDS.get(name)
@@ -118,7 +123,7 @@ async def run_word(csms: Csms, name: str, args: list[str]) -> Any:
     for text in args:
         key, equals, value = text.partition("=")
         # wait-for filters on any field; elsewhere a text that merely holds "=" stays a plain argument.
-        if equals and (key in entry.options or (name == "wait-for" and key.isidentifier())):
+        if equals and (key in entry.options or (name == "wait-for" and _is_path(key))):
             if key in arguments.options:
                 raise WordError(f"{name}: {key}= is given twice")
             arguments.options[key] = value

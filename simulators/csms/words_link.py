@@ -148,7 +148,7 @@ async def _wait_for(csms: Csms, args: Arguments) -> Any:
     args.done()
     calls = await csms.wait_for(
         action,
-        lambda payload: all(_as_text(payload.get(key)) == value for key, value in wanted.items()),
+        lambda payload: all(_as_text(_at(payload, key)) == value for key, value in wanted.items()),
         count=count,
         after=after,
         charge_point=charge_point,
@@ -207,6 +207,12 @@ def _help(csms: Csms, args: Arguments) -> Any:
     del csms
     args.done()
     return {word.usage: word.help for word in WORDS.values()}
+
+
+def _at(payload: Any, path: str) -> Any:
+    for part in path.split("."):
+        payload = payload.get(part) if isinstance(payload, dict) else None
+    return payload
 
 
 def _as_text(value: Any) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from simulators.charger import Charger
 from simulators.csms.client import ControlError
+from simulators.csms.dialect import DIALECTS
 from simulators.csms.process import CsmsProcess
 from simulators.demo.books import Row, compare, lived, table
 from simulators.demo.story import CONNECTION_TIMEOUT_S, Story
@@ -34,11 +35,12 @@ The meter driver would doubt more than 100 kW."""
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work in DIR and leave logs and journal there")
+    parser.add_argument("--version", choices=sorted(DIALECTS), default="ocpp1.6", help="of OCPP, by its sub-protocol")
     options = parser.parse_args(arguments)
     directory = options.keep or Path(tempfile.mkdtemp(prefix="evse-demo-"))
     timeline = Timeline()
     try:
-        good = _play(directory, timeline)
+        good = _play(directory, timeline, options.version)
     except (TimeoutError, RuntimeError, ControlError) as error:
         timeline.event("trouble", f"{error}")
         timeline.plain(f"Logs are in {directory}")
@@ -50,12 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if good else 1
 
 
-def _play(directory: Path, timeline: Timeline) -> bool:
-    with CsmsProcess(directory / "csms") as csms:
-        settings = dict(SETTINGS)
+def _play(directory: Path, timeline: Timeline, version: str) -> bool:
+    with CsmsProcess(directory / "csms", versions=[version]) as csms:
+        settings = {**SETTINGS, "ocpp.versions": [version]}
         lab = Lab(directory, settings, evses=2, csms=csms.url, energy_factor=ENERGY_FACTOR)
         with lab, Charger(lab.config_path) as charger:
-            story = Story(lab.control, csms, charger, timeline)
+            story = Story(lab.control, csms, charger, timeline, version)
             story.play()
             ledger = csms.ledger()
             rows = compare(lived(directory / "logs", story.deeds), ledger)

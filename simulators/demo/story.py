@@ -11,6 +11,7 @@ from agent.local.client import UnreachableError
 from simulators.charger import Charger
 from simulators.csms.process import CsmsProcess
 from simulators.demo.books import Deed
+from simulators.demo.network import network_of
 from simulators.demo.timeline import Timeline
 from simulators.lab.client import LabControl
 
@@ -25,10 +26,13 @@ LOOK_S = 0.2
 class Story:
     """Plays once. ``deeds`` holds what the drivers did, for the ledger."""
 
-    def __init__(self, lab: LabControl, csms: CsmsProcess, charger: Charger, timeline: Timeline) -> None:
+    def __init__(
+        self, lab: LabControl, csms: CsmsProcess, charger: Charger, timeline: Timeline, subprotocol: str = "ocpp1.6"
+    ) -> None:
         self.deeds: list[Deed] = []
         self._lab = lab
         self._csms = csms
+        self._network = network_of(csms, subprotocol)
         self._charger = charger
         self._line = timeline
 
@@ -51,17 +55,15 @@ class Story:
         self._line.event("network", f"a CSMS listens at {self._csms.url}")
         self._charger.start("run")
         self._charger.wait_accepted()
-        boot = self._csms.wait_for("BootNotification")[0]["payload"]
-        self._line.event(
-            "network", f"BootNotification of {boot['chargePointVendor']} {boot['chargePointModel']}: accepted"
-        )
+        vendor, model = self._network.boot()
+        self._line.event("network", f"BootNotification of {vendor} {model}: accepted")
         self._until(lambda s: all(e["status"] == "Available" for e in s["evses"]), "both EVSEs available")
         self._line.event("charger", "both EVSEs are available")
 
     def _ben_changes_his_mind(self) -> None:
         self._line.chapter("2  Ben shows his card, is accepted, and goes to fetch his car")
         self._tap(BEN)
-        self._csms.wait_for("Authorize", idTag=BEN)
+        self._network.authorised(BEN)
         self._line.event("network", "Ben's card is accepted; the charger remembers it")
         self._wait(CONNECTION_TIMEOUT_S + 1.0)
         self._line.event("charger", "nobody plugged in within ConnectionTimeOut; the EVSEs are free for others")
@@ -72,8 +74,8 @@ class Story:
         self._line.event("driver", "Anna plugs her Renault Zoe into EVSE 1")
         self._until(lambda s: s["evses"][0]["status"] == "Preparing", "EVSE 1 sees the car")
         allowed_from = self._tap(ANNA)
-        self._csms.wait_for("StartTransaction", idTag=ANNA, timeout_s=STEP_TIMEOUT_S)
-        self._line.event("network", "authorised; StartTransaction is on the books")
+        self._network.started(ANNA, STEP_TIMEOUT_S)
+        self._line.event("network", f"authorised; {self._network.begun} is on the books")
         self._until(_charging(0), "EVSE 1 charges")
         self._line.event("charger", "contactor closed: the car draws")
         self._charge_for(CHARGE_S)
@@ -81,8 +83,7 @@ class Story:
 
     def _limit_changes(self) -> None:
         self._line.chapter(f"4  The operator lowers the station to {LIMIT_A} A")
-        answer = self._csms.call(None, "ChangeConfiguration", {"key": "StationMaxCurrent", "value": str(LIMIT_A)})
-        self._line.event("network", f"ChangeConfiguration StationMaxCurrent={LIMIT_A}: {answer['status']}")
+        self._line.event("network", self._network.lower(LIMIT_A))
         self._until(
             lambda s: (
                 0 < s["evses"][0]["offered_a"] <= LIMIT_A and (s["evses"][0]["power_w"] or 1e9) < LIMIT_A * 3 * 240

@@ -119,14 +119,16 @@ SiteFactory = Callable[..., Site]
 
 @pytest.fixture
 def new_site(tmp_path: Path) -> Iterator[SiteFactory]:
-    """Build sites; everything they started ends with the test. ``version``: the sub-protocol both sides speak."""
+    """Build sites; everything they started ends with the test. ``version``: the sub-protocols both sides speak,
+    joined by commas."""
     with contextlib.ExitStack() as stack:
 
         def build(settings: dict[str, Any] | None = None, *, version: str = "ocpp1.6", **options: Any) -> Site:
             directory = tmp_path / "site"
-            csms = stack.enter_context(CsmsProcess(directory / "csms", versions=[version]))
+            versions = version.split(",")
+            csms = stack.enter_context(CsmsProcess(directory / "csms", versions=versions))
             options = {"evses": 1, "energy_factor": 4.0, "csms": csms.url, **options}
-            of_version = {} if version == "ocpp1.6" else {"ocpp.versions": [version]}
+            of_version = {} if version == "ocpp1.6" else {"ocpp.versions": versions}
             lab = stack.enter_context(Lab(directory, {**SETTINGS, **of_version, **(settings or {})}, **options))
             charger = stack.enter_context(Charger(lab.config_path))
             return Site(lab.control, csms, charger, directory)

@@ -133,10 +133,11 @@ async def _deliver(
 
 
 def _even(entry: dict[str, object]) -> bool:
-    """Samples lie equally far apart and are what the meter showed."""
+    """Samples lie equally far apart and are what the meter showed. From 2.0.1 on the start has one of its own."""
     values = entry["meter_values"]
     assert isinstance(values, list)
-    found = [sample for value in values for sample in samples(value)]
+    sampled = [v for v in values if all(s.get("context") != "Transaction.Begin" for s in v["sampledValue"])]
+    found = [sample for value in sampled for sample in samples(value)]
     start_wh = entry["meter_start_wh"]
     assert isinstance(start_wh, int)
     steps = [(wh - start_wh) / STEP_WH for _, wh in found]

@@ -175,6 +175,18 @@ def test_a_report_is_asked_for_and_waited_for() -> None:
     asyncio.run(story())
 
 
+def test_a_field_within_another_is_waited_for() -> None:
+    async def story() -> None:
+        async with Csms(versions=["ocpp2.0.1"]) as csms, booted_2(csms) as link:
+            await ask(link, call("s", "TransactionEvent", **started()))
+            words = ["TransactionEvent", "eventType=Started", "idToken.idToken=CAFE", "evse.id=1"]
+            assert len(await run_word(csms, "wait-for", words)) == 1
+            with pytest.raises(TimeoutError, match="got 0"):
+                await run_word(csms, "wait-for", ["TransactionEvent", "idToken.idToken.x=CAFE", "timeout=0.01"])
+
+    asyncio.run(story())
+
+
 def test_fields_are_added_to_an_answer() -> None:
     async def story() -> None:
         async with Csms(versions=["ocpp2.0.1"]) as csms, booted_2(csms) as link:
