@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import random
 import time
 from collections import Counter
@@ -358,9 +357,7 @@ class Chain:
     async def judge(self, points: int, seen: Seen) -> Result:
         """Judge ``points`` moments of each life, spread over its flushes, and the moment of the cut in all forms."""
         self.result.wrong += self.deeds.wrong
-        self.result.changes.update(
-            order.kind for order in self.deeds.orders.noted if order.sent_s < order.done_s < math.inf
-        )
+        self.result.changes += self.deeds.made
         for life in self.lives:
             await asyncio.to_thread(self._judge_life, life, points, seen)
         return self.result
