@@ -42,19 +42,19 @@ class Closing:
             return False
         register_wh, session.stale = last
         # A meter that was exchanged or lost its register must not make energy negative.
-        session.final_wh = max(register_wh, session.start_wh)
-        session.stale = session.stale or session.final_wh != register_wh
+        final_wh = session.final_wh = max(register_wh, session.start_wh)
+        session.stale = session.stale or final_wh != register_wh
         self._ending.done(evse)
-        energy_told = not session.told and session.final_wh > session.start_wh
+        energy_told = not session.told and final_wh > session.start_wh
         if session.ends and (session.told or energy_told):
             self._end(evse.id, session, self._metering.end(evse, session))
         elif session.ends:
-            session.closed = True  # nothing flowed, and the network has not heard of it (TxStartPoint EnergyTransfer)
+            self._close(session)  # nothing flowed, and the network has not heard of it (TxStartPoint EnergyTransfer)
         session.phase = Phase.FINISHED
         session.left = evse.connected is False
         if session.left:
             self.unplugged(evse, session)
-        self._site.keep("station", f"register:{evse.id}", session.final_wh)
+        self._site.keep("station", f"register:{evse.id}", final_wh)
         return True
 
     def at_once(
@@ -123,8 +123,13 @@ class Closing:
         )
         if long and not site.flexible:
             site.record(MeterSigned(session.transaction, number, long, not site.online), session.stopped)
+        self._close(session)
+
+    @staticmethod
+    def _close(session: Session) -> None:
         session.closed = True
         session.history = []
+        session.final_wh, session.stale = None, False
 
     def _begun(self, number: int, session: Session) -> None:
         """Energy flowed, and the network was never told of a start: it is told first."""

@@ -1,0 +1,212 @@
+"""Start and stop points of a transaction, by single stories in virtual time (OCPP 2.0.1 E01 to E10)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from station_world import World, config
+
+from agent.journal.events import ChargingState, StopReason, TransactionUpdated, Trigger
+from agent.station.commands import Reservation
+from agent.station.points import Facts, Point, begins, ends_unauthorised, ends_unconnected
+from agent.station.session import Phase
+from agent.station.tokens import Token, TokenInfo, TokenStatus
+
+START, STOP = "TxCtrlr.TxStartPoint", "TxCtrlr.TxStopPoint"
+
+
+def flexible(start="PowerPathClosed", stop="EVConnected,Authorized", evses=1, socket=True, **texts):
+    named = {name.replace("__", "."): text for name, text in texts.items()}
+    versions = ("ocpp2.0.1",)
+    return World(config(evses=evses, socket=socket, versions=versions), {START: start, STOP: stop, **named})
+
+
+def updates(world):
+    return [event for event in world.records if isinstance(event, TransactionUpdated)]
+
+
+def charging(world):
+    world.plug()
+    world.run(1)
+    world.tap()
+    world.run(3)
+    assert world.session().state is ChargingState.CHARGING
+
+
+@pytest.mark.parametrize(
+    ("connected", "authorised", "energy", "points"),
+    [
+        (False, False, False, set()),
+        (True, False, False, {"EVConnected"}),
+        (False, True, False, {"Authorized"}),
+        (True, True, False, {"EVConnected", "Authorized", "PowerPathClosed"}),
+        (True, True, True, {"EVConnected", "Authorized", "PowerPathClosed", "EnergyTransfer"}),
+    ],
+)
+def test_which_points_hold(connected, authorised, energy, points):
+    """Part 2 §2.6.6."""
+    facts = Facts(connected, authorised, energy)
+    for point in Point:
+        assert begins(frozenset({point}), facts) is (point.value in points)
+
+
+def test_what_ends_with_what():
+    def those(ends):
+        return [point.value for point in Point if ends(frozenset({point}))]
+
+    assert those(ends_unconnected) == ["EVConnected", "PowerPathClosed"]
+    assert those(ends_unauthorised) == ["Authorized", "PowerPathClosed"]
+
+
+def test_a_refused_token_may_have_some_energy_first():
+    """E05.FR.03, then E05.FR.02."""
+    world = flexible(TxCtrlr__StopTxOnInvalidId="false", TxCtrlr__MaxEnergyOnInvalidId="100")
+    charging(world)
+    world.call("start_answered", world.session().transaction, TokenInfo(TokenStatus.BLOCKED))
+    refused_wh = world.outlets[1].register_wh
+    world.run(10)
+    assert world.outlets[1].closed
+    world.run(120)
+    assert not world.outlets[1].closed
+    assert 100 <= world.outlets[1].register_wh - refused_wh < 120
+    assert updates(world)[-1].state is ChargingState.SUSPENDED_EVSE
+    assert not world.ended()
+
+
+def test_the_number_of_phases_is_told_when_it_changes():
+    """E02.FR.18, E02.FR.19."""
+    world = flexible()
+    charging(world)
+    assert updates(world)[-1].phases == 3
+    outlet = world.outlets[1]
+    for _ in range(2):
+        world.now += 1.0
+        world.do(world.station.handle(replace(outlet.observation(world.now), phases=1), world.moment()))
+    told = updates(world)[-1]
+    assert (told.trigger, told.phases) == (Trigger.CHARGING_RATE_CHANGED, 1)
+    assert [event.phases for event in updates(world)] == [3, 1]
+
+
+@pytest.mark.parametrize("start", ["EVConnected", "Authorized", "PowerPathClosed", "EnergyTransfer"])
+def test_the_reservation_that_it_ends_is_told_once(start):
+    """E01.FR.13, E02.FR.03, E03.FR.03."""
+    world = flexible(start)
+    wanted = Reservation(42, 1, Token("04AABBCC"), world.now + world.utc_offset + 600)
+    world.call("reserve", wanted)
+    world.tap()
+    world.run(1)
+    world.plug()
+    world.run(3)
+    told = [event.reservation for event in world.records if getattr(event, "reservation", None) is not None]
+    assert told == [42]
+
+
+def test_under_1_6_the_points_are_what_they_always_were():
+    world = World(config(), {START: "EVConnected", STOP: "EnergyTransfer"})
+    world.plug()
+    world.run(2)
+    assert not world.records
+    world.tap()
+    world.run(3)
+    world.outlets[1].wants = False
+    world.run(3)
+    assert not world.ended()
+    world.tap()
+    world.run(5)
+    assert [event.reason for event in world.ended()] == [StopReason.LOCAL]
+    assert not world.session().stop_points
+
+
+KEYS_OF_OLD = (
+    "phase token trigger authorised order group remote_start_id transaction started start_wh register_wh saved_utc_s "
+    "state refused refused_wh stopped reason stop_token hold_cable left profile cap signing signed key_told history"
+)
+
+
+def test_under_1_6_the_documents_are_what_an_older_version_reads():
+    """After a roll-back of the software the charge goes on."""
+    world = World(config(), {"OCPPCommCtrlr.UnlockOnEVSideDisconnect": "false"})
+    seen = set()
+
+    def look():
+        document = world.kept["session"].get("1")
+        if document is not None:
+            assert set(document) == set(KEYS_OF_OLD.split())
+            seen.add(document["phase"])
+
+    steps = (world.tap, world.plug, world.tap, lambda: world.unplug(cable=False))
+    for step in steps:
+        step()
+        for _ in range(40):
+            world.run(0.2, step_s=0.2)
+            look()
+    assert seen == {"waiting", "running", "stopping", "finished"}
+    assert not world.ended()[0].meter_stale
+
+
+def test_what_is_open_goes_on_as_it_began_when_the_network_changes_its_version():
+    world = flexible("EVConnected", "EVConnected")
+    world.plug()
+    world.run(1)
+    (started,) = world.started()
+    assert started.token == ""
+    world.do(world.station.with_transactions(lambda desk: desk.speak(flexible=False), world.moment())[1])
+    world.tap()
+    world.run(3)
+    world.tap()
+    world.run(5)
+    assert not world.ended()
+    world.unplug()
+    world.run(2)
+    assert [event.transaction for event in world.ended()] == [started.transaction]
+    world.plug()
+    world.run(2)
+    assert len(world.started()) == 1  # the next one is 1.6's
+
+
+def test_which_version_is_spoken_is_known_again_after_a_restart():
+    world = World(config(), {START: "EVConnected"})
+    world.do(world.station.with_transactions(lambda desk: desk.speak(flexible=True), world.moment())[1])
+    world.restart_agent()
+    world.plug()
+    world.run(1)
+    assert len(world.started()) == 1
+
+
+def test_a_transaction_without_a_driver_ends_with_a_reset():
+    world = flexible("EVConnected", "EVConnected")
+    world.plug()
+    world.run(1)
+    world.restart_agent()
+    assert world.session().open
+    world.station._site.books = replace(world.station._site.books)
+    world.do(world.station.make_safe(True, world.moment()))
+    assert [event.reason for event in world.ended()] == [StopReason.EMERGENCY_STOP]
+    assert world.ended()[0].anonymous
+
+
+def test_no_new_transaction_begins_while_the_same_vehicle_stays():
+    world = flexible("EVConnected", "Authorized")
+    charging(world)
+    world.tap()
+    world.run(5)
+    assert world.session().phase is Phase.FINISHED
+    world.run(30)
+    assert (len(world.started()), len(world.ended())) == (1, 1)
+    world.unplug()
+    world.run(1)
+    world.plug()
+    world.run(1)
+    assert len(world.started()) == 2
+
+
+def test_an_unplugged_driver_who_taps_again_changed_his_mind():
+    """E07.FR.01."""
+    world = flexible("Authorized", "Authorized", evses=2)
+    world.tap()
+    world.run(3)
+    world.tap()
+    assert [event.reason for event in world.ended()] == [StopReason.LOCAL]
+    assert world.ended()[0].evse == 0
+    assert not world.station._site.waiting
