@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+
+log = logging.getLogger(__name__)
+
+_FAILED: set[Callable[[], str | None]] = set()
+"""Readers that have failed, each told once."""
 
 
 class DataType(Enum):
@@ -115,8 +121,19 @@ class Attribute:
         return Mutability.READ_ONLY if self.change is None else Mutability.READ_WRITE
 
     def value(self) -> str | None:
-        """None where there is no value now, and always where it may only be written."""
-        return None if self.read is None else self.read()
+        """None where there is no value now, and always where it may only be written.
+
+        A reader that fails has no value either: one room's fault must not end reports and monitors of all the others.
+        """
+        if self.read is None:
+            return None
+        try:
+            return self.read()
+        except Exception:
+            if self.read not in _FAILED:
+                _FAILED.add(self.read)
+                log.exception("a variable cannot be read; it has no value until it can")
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.device_model.device import live
 from agent.device_model.events import EventLine, MonitorEvent, Trigger
 from agent.device_model.monitor_book import FIRST_CUSTOM, FIRST_PRECONFIGURED
 from agent.device_model.monitor_book import MOST as MOST_MONITORS
@@ -22,7 +23,7 @@ from agent.device_model.monitors import (
     from_document,
     to_document,
 )
-from agent.device_model.variables import Component, Variable
+from agent.device_model.variables import Component, DataType, Variable
 from agent.journal.events import Stamp
 from agent.link.messages import FaultCode
 from tests.device_model.device_world import START_UTC_S, World
@@ -688,3 +689,18 @@ def test_what_is_only_told_is_no_monitor() -> None:
     assert here.watch("TiltSensor.Active", DELTA, 1, 1, evse=1).status is SetStatus.ACCEPTED
     here.fault(FaultCode.TILT)
     assert {event.kind for event in here.look()} == {Kind.NOTIFICATION, Kind.CUSTOM}
+
+
+def test_a_variable_that_cannot_be_read_silences_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    here = world()
+
+    def broken() -> str:
+        raise OSError("the disk is gone")
+
+    here.device.model.add([live("SecurityCtrlr.Broken", DataType.INTEGER, broken)])
+    assert here.watch("SecurityCtrlr.Broken", UPPER, 1, 8).status is SetStatus.ACCEPTED
+    here.watch(TIMEOUT, UPPER, 10, 8)
+    assert len(here.look()) == 1
+    here.look()
+    assert here.value("SecurityCtrlr.Broken") is None
+    assert caplog.text.count("a variable cannot be read") == 1
