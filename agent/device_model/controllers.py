@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from agent.device_model.declaration import Declaration, Look, Place, Value
-from agent.device_model.display import display_declarations
 from agent.device_model.from_settings import LONGEST
 from agent.device_model.variables import DataType
 from agent.station.charging.profile import CAPACITY
@@ -32,7 +31,6 @@ _PER_MESSAGE = {
 _AVAILABLE = (
     "AlignedDataCtrlr",
     "AuthCacheCtrlr",
-    "DisplayMessageCtrlr",
     "LocalAuthListCtrlr",
     "MonitoringCtrlr",
     "ReservationCtrlr",
@@ -91,7 +89,6 @@ def declarations() -> Iterator[Declaration]:
         variable_instance="ChargingProfiles",
         maximum=CAPACITY.profiles,
     )
-    yield from display_declarations()
     yield Declaration(
         station, "ClockCtrlr", "DateTime", DataType.DATE_TIME, _now, "by this charge point's clock", monitored=False
     )
