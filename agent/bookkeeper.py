@@ -7,11 +7,18 @@ document once. Whether new transactions begin meanwhile is the configuration's c
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from agent.config.schema import JournalFailure
-from agent.journal.events import MeterSampled, TransactionEnded, TransactionStarted
+from agent.journal.events import (
+    MeterSampled,
+    TransactionEnded,
+    TransactionStarted,
+    TransactionUpdated,
+    Trigger,
+    begins,
+)
 from agent.journal.journal import Journal, JournalError, QueueFigures
 from agent.journal.thinning import Line, Walk, level
 from agent.link.messages import Permit, ToControl
@@ -103,13 +110,9 @@ class Bookkeeper:
         return isinstance(message, SignedKept) and bool(self._waiting)
 
     def withholds(self, transaction: str) -> bool:
-        """No energy for a transaction whose start is not on the books yet, unless the configuration wants it."""
-        return self._policy is JournalFailure.REFUSE and any(
-            isinstance(entry, Record)
-            and isinstance(entry.event, TransactionStarted)
-            and entry.event.transaction == transaction
-            for entry in self._waiting
-        )
+        """No energy for a transaction whose start, or whose driver, is not on the books yet, unless the configuration
+        wants it."""
+        return self._policy is JournalFailure.REFUSE and any(_allows(entry, transaction) for entry in self._waiting)
 
     @property
     def books(self) -> Books:
@@ -180,3 +183,17 @@ def _line(index: int, entry: Record) -> Line:
     event, stamp = entry.event, entry.stamp
     line = Line(index, event.transaction, hash(stamp.boot), stamp.monotonic_s, isinstance(event, MeterSampled))
     return replace(line, ended=isinstance(event, TransactionEnded))
+
+
+def _allows(entry: Entry, transaction: str) -> bool:
+    """True for what must be durable before energy flows in this transaction: its start, the word of who charges, and
+    the session's document where the network is told of it only when energy flows (TxStartPoint EnergyTransfer)."""
+    if isinstance(entry, Keep):
+        document = entry.value
+        untold = isinstance(document, Mapping) and document.get("told") is False
+        return entry.table == "session" and untold and document.get("transaction") == transaction
+    event = entry.event
+    if event.transaction != transaction:
+        return False
+    granted = isinstance(event, TransactionUpdated) and event.trigger in (Trigger.AUTHORIZED, Trigger.REMOTE_START)
+    return isinstance(event, TransactionStarted) or begins(event) or granted

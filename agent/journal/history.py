@@ -6,7 +6,7 @@ import logging
 import sqlite3
 from dataclasses import dataclass
 
-from agent.journal.events import Event, Stamp, TransactionEnded, TransactionStarted
+from agent.journal.events import Event, Stamp, TransactionEnded, TransactionStarted, TransactionUpdated
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,12 @@ def note(db: sqlite3.Connection, event: Event, stamp: Stamp, boot: int, seq: int
             "INSERT INTO history (identity, evse, token, start_boot, start_monotonic_s, start_utc_s, start_wh) "
             "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identity) DO NOTHING",
             (event.transaction, event.evse, event.token, boot, stamp.monotonic_s, stamp.utc_s, event.meter_wh),
+        )
+    elif isinstance(event, TransactionUpdated) and event.start_wh is not None:
+        # Driver or EVSE were not known when it began (OCPP 2.x).
+        db.execute(
+            "UPDATE history SET evse = ?, token = ?, start_wh = ? WHERE identity = ?",
+            (event.evse, event.token, event.start_wh, event.transaction),
         )
     elif isinstance(event, TransactionEnded):
         # The start's line may be lost with a damaged file; the end still gets one.

@@ -21,6 +21,8 @@ from agent.journal.events import (
     StopReason,
     TransactionEnded,
     TransactionStarted,
+    TransactionUpdated,
+    Trigger,
 )
 from agent.journal.journal import Journal
 from agent.link.messages import Withdraw
@@ -36,6 +38,11 @@ def started(name):
 def sampled(name, at):
     event = MeterSampled(name, 1, (SampledValue("Voltage", at, "V"),), offline=True)
     return Record(event, Stamp("b1", at, 1.7e9 + at, True))
+
+
+def granted(name):
+    event = TransactionUpdated(name, 1, None, True, Trigger.AUTHORIZED, "04AABB")
+    return Record(event, Stamp("b1", 0.0, 1.7e9, True))
 
 
 def ended(name, at):
@@ -81,6 +88,29 @@ def journal(tmp_path):
 
 def events(journal):
     return [record.event for record in journal.pending(10_000)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "withheld"),
+    [
+        (started("t"), True),
+        (granted("t"), True),
+        (Keep("session", "1", {"transaction": "t", "told": False}), True),
+        (Keep("session", "1", {"transaction": "t"}), False),
+        (Keep("session", "1", None), False),
+        (Keep("session", "waiting", [{"transaction": "t", "told": False}]), False),
+        (sampled("t", 1.0), False),
+        (started("u"), False),
+    ],
+)
+def test_no_energy_before_start_and_driver_are_on_the_disk(journal, entry, withheld):
+    """Under OCPP 2.x the start may be told before anybody is authorised, or only when energy flows."""
+    disk = Disk(journal)
+    disk.broken = True
+    for policy in JournalFailure:
+        keeper = Bookkeeper(journal, policy, Time())
+        keeper.write([entry])
+        assert keeper.withholds("t") is (withheld and policy is JournalFailure.REFUSE)
 
 
 @pytest.mark.parametrize("policy", JournalFailure)

@@ -15,6 +15,8 @@ from agent.journal.events import (
     StopReason,
     TransactionEnded,
     TransactionStarted,
+    TransactionUpdated,
+    Trigger,
 )
 from agent.journal.history import KEEP
 from agent.journal.journal import Journal, QueueFigures
@@ -180,6 +182,14 @@ def test_history_tells_the_latest_transactions(journal):
     assert line.end_utc_s - line.start_utc_s == 10
     journal.delivered(end)
     assert journal.transactions()[0].delivered
+
+
+def test_history_learns_who_and_where_when_that_is_known(journal):
+    journal.append(TransactionStarted("a", 0, "", "", 0.0, StartTrigger.CABLE_PLUGGED_IN, False), stamp(10))
+    journal.append(TransactionUpdated("a", 2, None, False, Trigger.AUTHORIZED, "CARD", start_wh=700.0), stamp(11))
+    journal.append(TransactionUpdated("a", 2, None, False, Trigger.STOP_AUTHORIZED, "FRIEND"), stamp(12))
+    line = journal.transactions()[0]
+    assert (line.evse, line.token, line.start_wh) == (2, "CARD", 700.0)
 
 
 def test_history_and_file_stay_small(journal, path):
