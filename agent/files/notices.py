@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -12,6 +12,8 @@ from typing import Any, Protocol
 LOGGER = logging.getLogger(__name__)
 
 TABLE = "file_notice"
+TOLD_TABLE = "file_notice_told"
+"""The latest that the network has, by what it is about."""
 MAX_WAITING = 60
 """Beyond it the oldest go."""
 
@@ -52,6 +54,10 @@ class NoticeLine:
                 self._line[key] = Notice(key, About(entry["about"]), str(entry["status"]), entry["request"])
             except (KeyError, TypeError, ValueError):
                 self._keep(key, None)
+        self._sent: dict[About, Notice] = {}
+        for key, entry in keeper.kept(TOLD_TABLE).items():
+            with suppress(KeyError, TypeError, ValueError):
+                self._sent[About(key)] = Notice("", About(key), str(entry["status"]), entry["request"])
         self._next = 1 + max((int(key) for key in self._line), default=0)
 
     def __len__(self) -> int:
@@ -63,7 +69,7 @@ class NoticeLine:
         self._line[key] = Notice(key, about, status, request)
         self._keep(key, {"about": about.value, "status": status, "request": request})
         while len(self._line) > MAX_WAITING:
-            self.told(next(iter(self._line)))
+            self.drop(next(iter(self._line)))
         self.stirred()
 
     def first(self) -> Notice | None:
@@ -71,11 +77,32 @@ class NoticeLine:
 
     def told(self, key: str) -> None:
         """The network has it."""
+        notice = self._line.get(key)
+        if notice is None:
+            return
+        try:
+            with self._keeper.write():
+                self.drop(key)
+                about = {"status": notice.status, "request": notice.request}
+                self._keep(notice.about.value, about, TOLD_TABLE)
+        except Exception as error:  # noqa: BLE001 (as below)
+            LOGGER.error("a notice that was told may be told again: %s", error)
+
+    def sent(self, notice: Notice) -> None:
+        """It is on its way."""
+        self._sent[notice.about] = notice
+
+    def last_sent(self, about: About) -> Notice | None:
+        """The latest of this sort that went to the network; None: none ever did."""
+        return self._sent.get(about)
+
+    def drop(self, key: str) -> None:
+        """Nobody is to be told this."""
         if self._line.pop(key, None) is not None:
             self._keep(key, None)
 
-    def _keep(self, key: str, value: Any | None) -> None:
+    def _keep(self, key: str, value: Any | None, table: str = TABLE) -> None:
         try:
-            self._keeper.keep(TABLE, key, value)
+            self._keeper.keep(table, key, value)
         except Exception as error:  # noqa: BLE001 (a full disk must not stop what is told about files)
             LOGGER.error("a notice waits in memory only: %s", error)

@@ -42,6 +42,8 @@ class UploadStatus(Enum):
     BAD_MESSAGE = "bad_message"
     NOT_SUPPORTED = "not_supported"
     PERMISSION_DENIED = "permission_denied"
+    CALLED_OFF = "called_off"
+    """By another request; that one is under way."""
     IDLE = "idle"
 
 
@@ -129,6 +131,7 @@ class Uploads:
         before = self._running.pop(order.about, None)
         if before is not None:
             before[1].cancel()
+            self._tell(order.about, UploadStatus.CALLED_OFF, before[0].request)
         bundle = self._bundle(order)
         if bundle is None:
             self._keep(order.about.value, None)
@@ -140,6 +143,10 @@ class Uploads:
         )
         self._running[order.about] = (order, task)
         return UploadAnswer(bundle.name, before is not None)
+
+    def available(self, order: UploadOrder) -> bool:
+        """Tell whether there is anything of what is asked for."""
+        return self._bundle(order) is not None
 
     # ---- the file ----
 

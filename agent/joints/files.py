@@ -88,6 +88,9 @@ class FileWork:
     def health(self) -> Health:
         return self._agent.health(self.metrics.loop_late)
 
+    def new_sessions(self) -> bool:
+        return self._settings.boolean("ChargingStation.AllowNewSessionsPendingFirmwareUpdate")
+
     def hold_back(self, on: bool) -> None:
         self._agent.hold_back(on)
 

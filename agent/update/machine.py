@@ -80,6 +80,8 @@ class Facts:
     """The network has accepted us, or there is none."""
     offline_sane: bool = False
     """Nothing is wrong but that the network cannot be reached."""
+    new_sessions: bool = False
+    """Drivers may begin to charge while an installation waits for others to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +286,7 @@ class Machine:
         due = self.order.install_utc_s is None or facts.moment.utc_s >= self.order.install_utc_s
         if due:
             # OCPP 1.6 §5.19, L01.FR.07: what is free becomes unavailable until the installation is over.
-            self._hold(True)
+            self._hold(not (facts.busy and facts.new_sessions))
         if due and not facts.busy:
             self._installs += 1
             self._was_online = facts.online

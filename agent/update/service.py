@@ -67,7 +67,7 @@ PLAIN_STATUSES = frozenset(
         FirmwareStatus.INSTALL_VERIFICATION_FAILED,
     }
 )
-"""Of an unsigned update the network is told these alone (OCPP 1.6 §7.25)."""
+"""Of an update without number the network is told these alone (OCPP 1.6 §7.25)."""
 
 
 class Host(Protocol):
@@ -82,6 +82,9 @@ class Host(Protocol):
 
     def health(self) -> Health:
         """What of it is well."""
+
+    def new_sessions(self) -> bool:
+        """Drivers may begin to charge while an installation waits for others to be done."""
 
     def hold_back(self, on: bool) -> None:
         """Take what is free, or becomes free, out of service; or back into it."""
@@ -192,7 +195,14 @@ class Updates:
 
     def _facts(self) -> Facts:
         health = self._host.health()
-        return Facts(self._host.moment(), self._host.busy(), not health.missing, health.online, health.offline_sane)
+        return Facts(
+            self._host.moment(),
+            self._host.busy(),
+            not health.missing,
+            health.online,
+            health.offline_sane,
+            self._host.new_sessions(),
+        )
 
     def _carry_out(self, actions: Sequence[Action]) -> None:
         if actions:
@@ -216,9 +226,10 @@ class Updates:
 
     def _tell(self, tell: Tell) -> None:
         LOGGER.info("update: %s", tell.status.value)
-        if tell.signed or tell.status in PLAIN_STATUSES:
+        numbered = tell.request is not None
+        if numbered or tell.status in PLAIN_STATUSES:
             status = tell.status
-            if not tell.signed and status is FirmwareStatus.INSTALL_VERIFICATION_FAILED:
+            if not numbered and status is FirmwareStatus.INSTALL_VERIFICATION_FAILED:
                 status = FirmwareStatus.INSTALLATION_FAILED
             self._notices.append(About.FIRMWARE, status.value, tell.request)
 

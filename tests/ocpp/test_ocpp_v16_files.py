@@ -174,10 +174,15 @@ def test_every_status_has_a_message_that_its_schema_allows() -> None:
     messages = [firmware.message(Notice("1", About.FIRMWARE, one.value, 7)) for one in FirmwareStatus]
     plain = PLAIN_STATUSES - {FirmwareStatus.INSTALL_VERIFICATION_FAILED}
     messages += [firmware.message(Notice("1", About.FIRMWARE, one.value, None)) for one in plain]
-    for status in UploadStatus:
+    called_off = UploadStatus.CALLED_OFF.value
+    assert diagnostics.message(Notice("1", About.DIAGNOSTICS, called_off, None)) is None
+    assert logs.message(Notice("1", About.LOG, called_off, 7)) is None
+    for status in set(UploadStatus) - {UploadStatus.CALLED_OFF}:
         messages += [diagnostics.message(Notice("1", About.DIAGNOSTICS, status.value, None))]
         messages += [logs.message(Notice("1", About.LOG, status.value, number)) for number in (None, 7)]
-    for action, payload in messages:
+    for message in messages:
+        assert message is not None
+        action, payload = message
         assert SCHEMAS.request(action, payload) is None, (action, payload)
     assert len({str(one) for one in messages}) == 14 + 6 + 4 + 14
 

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.config.schema import Config, Files, KeyType, Update
 from agent.security.certificates import new_key, signing_request
+from agent.update.local_file import LOCAL
+from agent.update.order import Order
 from simulators import pki
 from simulators.fileserver import FileServer
 from tests.tc16.rig import ID, Rig, case
@@ -404,6 +406,19 @@ async def test_tc_081_secure_firmware_update_invalid_signature(rig: Rig) -> None
         assert await rig.call("SignedUpdateFirmware", requestId=7, firmware=wrong) == {"status": "InvalidCertificate"}
         await told(rig, "SecurityEventNotification", type="InvalidFirmwareSigningCertificate")
     await rig.silent(SIGNED)
+
+
+@case(change=updating())
+async def test_a_technicians_signed_update_is_told_in_the_words_for_one_without_number(rig: Rig) -> None:
+    """§7.25: the network gave no number, so the signed variant's words would not fit any message."""
+    signer = Signer()
+    await trust(rig, signer)
+    (rig.config.paths.state_dir / "fw.bin").write_bytes(FIRMWARE)
+    assert rig.app is not None
+    location = f"{LOCAL}{rig.config.paths.state_dir / 'fw.bin'}"
+    order = Order(location, time.time(), certificate=signer.certificate, signature=signer.signature(FIRMWARE))
+    rig.app._files.updates.order(order)
+    await statuses(rig, "Downloading", "Downloaded", "Installing", "Installed")
 
 
 @case(change=updating())

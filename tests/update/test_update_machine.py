@@ -33,6 +33,7 @@ class World:
     now: float = 1000.0
     busy: bool = False
     healthy: bool = True
+    new_sessions: bool = False
     kept: str = "null"
     told: list[Status] = field(default_factory=list)
     did: list[tuple[float, str]] = field(default_factory=list)
@@ -48,7 +49,8 @@ class World:
 
     @property
     def facts(self) -> Facts:
-        return Facts(Moment(self.now, self.now + EPOCH, True, "boot"), self.busy, self.healthy)
+        moment = Moment(self.now, self.now + EPOCH, True, "boot")
+        return Facts(moment, self.busy, self.healthy, new_sessions=self.new_sessions)
 
     def carry_out(self, actions: list[do.Action]) -> None:
         for action in actions:
@@ -177,6 +179,25 @@ def test_it_waits_for_sessions_and_takes_what_is_free_out_of_service() -> None:
     world.busy = False
     world.step()
     assert world.doing == "Install"
+
+
+def test_where_new_sessions_are_allowed_nothing_is_held_back_before_the_last_has_ended() -> None:
+    """L01.FR.07, L02.FR.04 (AllowNewSessionsPendingFirmwareUpdate)"""
+    world = World(busy=True, new_sessions=True)
+    world.order()
+    world.downloaded()
+    assert (world.held, world.doing, world.machine.status) == (False, "", Status.INSTALL_SCHEDULED)
+    world.new_sessions = False
+    world.step()
+    assert (world.held, world.doing) == (True, "")
+    world.new_sessions = True
+    world.step()
+    assert (world.held, world.doing) == (False, "")
+    world.busy = False
+    world.step()
+    assert (world.held, world.doing) == (True, "Install")
+    world.installed()
+    assert world.held is False
 
 
 def test_retries_and_their_interval_are_kept() -> None:

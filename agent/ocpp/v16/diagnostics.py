@@ -52,5 +52,8 @@ class Diagnostics16:
         return "DiagnosticsStatusNotification", {"status": _WORDS[self._uploads.current(About.DIAGNOSTICS)[0]]}
 
 
-def message(notice: Notice) -> Message:
+def message(notice: Notice) -> Message | None:
+    """None for a status that 1.6 has no word for."""
+    if notice.status == UploadStatus.CALLED_OFF.value:
+        return None
     return "DiagnosticsStatusNotification", {"status": _WORDS.get(UploadStatus(notice.status), "UploadFailed")}

@@ -6,9 +6,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from agent.files.notices import Notice
+from agent.ocpp.file_orders import update_order
 from agent.ocpp.refusal import RequestRefusedError
-from agent.ocpp.times import read_time
-from agent.update.order import FirmwareStatus, Order, OrderAnswer
+from agent.update.order import FirmwareStatus, OrderAnswer
 from agent.update.service import Updates
 from agent.update.verify import Verdict
 
@@ -49,7 +49,7 @@ class Firmware16:
             raise RequestRefusedError("NotSupported", "no installer is configured here")
         if not self._updates.takes_unsigned:
             raise RequestRefusedError("SecurityError", "only signed firmware is installed here; SignedUpdateFirmware")
-        order, problem = self._read(payload, payload["location"], payload["retrieveDate"], None)
+        order, problem = update_order(self._updates, payload, payload["location"], payload["retrieveDate"], None)
         if order is None:
             raise RequestRefusedError("PropertyConstraintViolation", problem)
         if self._updates.order(order) is OrderAnswer.REJECTED:
@@ -61,8 +61,12 @@ class Firmware16:
         firmware = payload["firmware"]
         if not self._updates.can_install:
             return {"status": "Rejected"}
-        order, problem = self._read(
-            payload, firmware["location"], firmware["retrieveDateTime"], firmware.get("installDateTime")
+        order, problem = update_order(
+            self._updates,
+            payload,
+            firmware["location"],
+            firmware["retrieveDateTime"],
+            firmware.get("installDateTime"),
         )
         if order is None:
             self._note(f"SignedUpdateFirmware is rejected: {problem}")
@@ -71,28 +75,6 @@ class Firmware16:
         if verdict is not Verdict.GOOD:
             return {"status": _BAD_CERTIFICATE[verdict]}
         return {"status": self._updates.order(order).value}
-
-    def _read(self, payload: Payload, location: str, retrieve: str, install: str | None) -> tuple[Order | None, str]:
-        problem = self._updates.address_problem(location)
-        if problem:
-            return None, problem
-        retrieve_utc_s = read_time(retrieve)
-        install_utc_s = None if install is None else read_time(install)
-        if retrieve_utc_s is None or (install is not None and install_utc_s is None):
-            return None, "a date is not readable; write it as 2026-01-31T12:00:00Z"
-        retries, interval_s = self._updates.defaults()
-        firmware = payload.get("firmware", {})
-        order = Order(
-            location,
-            retrieve_utc_s,
-            install_utc_s,
-            max(0, payload.get("retries", retries)),
-            float(max(0, payload.get("retryInterval", interval_s))),
-            payload.get("requestId"),
-            firmware.get("signingCertificate", ""),
-            firmware.get("signature", ""),
-        )
-        return order, ""
 
     def plain_status(self) -> Message:
         """What TriggerMessage asks for."""

@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.files.notices import About, Notice
-from agent.files.uploads import LogKind, UploadOrder, Uploads, UploadStatus
-from agent.ocpp.times import read_time
+from agent.files.uploads import Uploads, UploadStatus
+from agent.ocpp.file_orders import log_order
 
 Payload = dict[str, Any]
 Message = tuple[str, Payload]
-
-_KINDS = {"DiagnosticsLog": LogKind.DIAGNOSTICS, "SecurityLog": LogKind.SECURITY}
 
 _WORDS = {
     UploadStatus.UPLOADING: "Uploading",
@@ -38,28 +36,11 @@ class Logs16:
 
     def _get(self, payload: Payload) -> Payload:
         """N01: a new request calls off the one under way (FR.11)."""
-        wanted = payload["log"]
-        problem = self._uploads.address_problem(wanted["remoteLocation"])
-        times = {}
-        for name in ("oldestTimestamp", "latestTimestamp"):
-            times[name] = read_time(wanted[name]) if name in wanted else None
-            if name in wanted and times[name] is None:
-                problem = f"{name} is no time"
-        if problem:
+        order, problem = log_order(self._uploads, payload)
+        if order is None:
             self._note(f"GetLog is rejected: {problem}")
             return {"status": "Rejected"}
-        answer = self._uploads.order(
-            UploadOrder(
-                About.LOG,
-                _KINDS[payload["logType"]],
-                wanted["remoteLocation"],
-                payload.get("retries"),
-                payload.get("retryInterval"),
-                times["oldestTimestamp"],
-                times["latestTimestamp"],
-                payload["requestId"],
-            )
-        )
+        answer = self._uploads.order(order)
         status = "AcceptedCanceled" if answer.replaced else "Accepted"
         return {"status": status, "filename": answer.name} if answer.name else {"status": status}
 
@@ -72,7 +53,10 @@ class Logs16:
         return "LogStatusNotification", payload
 
 
-def message(notice: Notice) -> Message:
+def message(notice: Notice) -> Message | None:
+    """None for a status that 1.6 has no word for: the request that called an upload off was answered so."""
+    if notice.status == UploadStatus.CALLED_OFF.value:
+        return None
     payload: Payload = {"status": _WORDS.get(UploadStatus(notice.status), "UploadFailure")}
     if notice.request is not None:
         payload["requestId"] = notice.request

@@ -63,7 +63,7 @@ class Session16(BaseSession):
         if self._files is not None:
             self._handlers.add(self._files.by_action)
             self._files.offer_triggers(self._handlers.triggers)
-            self._parts.append(self._files)
+            self._parts.append(self._files.part)
         self._begin(Schemas("v16"), CODES, self._handlers.actions, Renderer16())
 
     def _new_files(self) -> Files16 | None:

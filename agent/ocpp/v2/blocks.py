@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent.ocpp.v2.block import Block, Talk
 from agent.ocpp.v2.device_blocks import device_blocks
+from agent.ocpp.v2.file_blocks import file_blocks
 from agent.ocpp.v2.security_blocks import security_blocks
 from agent.ocpp.v2.smart_charging import SmartCharging2
 from agent.ocpp.v2.transactions import Transactions2
@@ -12,4 +13,11 @@ from agent.ocpp.v2.trigger import Trigger2
 
 def blocks(talk: Talk) -> list[Block]:
     """Make them. A block may see the others' triggers in ``talk.triggers``, not the others."""
-    return [*security_blocks(talk), *device_blocks(talk), SmartCharging2(talk), Transactions2(talk), Trigger2(talk)]
+    return [
+        *security_blocks(talk),
+        *file_blocks(talk),
+        *device_blocks(talk),
+        SmartCharging2(talk),
+        Transactions2(talk),
+        Trigger2(talk),
+    ]

@@ -15,5 +15,11 @@ SETTINGS = (
         0,
         1000,
     ),
+    Setting(
+        "ChargingStation.AllowNewSessionsPendingFirmwareUpdate",
+        Kind.BOOLEAN,
+        False,
+        "drivers may begin while an update waits for others to be done",
+    ),
     Setting("ElectricalFeed.PhaseRotation", Kind.STRING, "", "per connector, as '0.RST,1.RST'"),
 )
