@@ -32,16 +32,17 @@ class _Collector:
 
 
 def values(
-    evse: Evse,
+    evse: Evse | None,
     sample: MeterSample,
     measurands: tuple[str, ...],
     context: Context,
     interval_wh: float | None = None,
     nominal_v: float = 230.0,
 ) -> tuple[SampledValue, ...]:
-    """Choose from a reading what ``measurands`` asks for. What the meter does not tell is left out."""
+    """Choose from a reading what ``measurands`` asks for. What the meter does not tell is left out. ``evse`` None: the
+    building's meter."""
     to = _Collector(context)
-    observation = evse.observation
+    observation = evse.observation if evse is not None else None
     offered_a = observation.offered_a if observation is not None else None
     single = {
         "Energy.Active.Import.Register": (sample.energy_import_wh, "Wh"),
@@ -181,6 +182,7 @@ class Metering:
         for at_utc_s in self._grid.due(self._site, self._interval_s("AlignedDataCtrlr.Interval")):
             for evse in self._site.evses.values():
                 self._align(evse, at_utc_s)
+            self._align_grid(at_utc_s)
         for _at_utc_s in self._ended_grid.due(self._site, self._interval_s("AlignedDataCtrlr.TxEndedInterval")):
             for evse in self._site.evses.values():
                 self._collect_aligned(evse)
@@ -262,6 +264,16 @@ class Metering:
         found = self._pick(evse, self._members("AlignedDataCtrlr.Measurands"), Context.SAMPLE_CLOCK, interval_wh)
         if found:
             site.emit(ReportMeter(evse.id, due_utc_s, found))
+
+    def _align_grid(self, due_utc_s: float) -> None:
+        """The building's own meter, as EVSE 0 (J01.FR.03, J01.FR.04). OCPP 1.6 never heard of it from us."""
+        site = self._site
+        grid = site.grid
+        if not site.flexible or grid is None or grid.measured is None or not grid.fresh(site.now) or self._only_idle():
+            return
+        found = values(None, grid.measured, self._members("AlignedDataCtrlr.Measurands"), Context.SAMPLE_CLOCK)
+        if found:
+            site.emit(ReportMeter(0, due_utc_s, found))
 
     def _only_idle(self) -> bool:
         """J01.FR.19, J01.FR.20: set for the whole station, an open transaction anywhere silences all of it."""

@@ -247,4 +247,7 @@ def test_values_outside_of_transactions_leave_out_what_has_no_word():
     assert payload["evseId"] == 2
     assert sampled["unitOfMeasure"] == {"unit": "Hz"}
     assert meter_values(2, UTC, values[:1]) is None
+    assert "location" not in sampled
+    (whole,) = meter_values(0, UTC, values)["meterValue"][0]["sampledValue"]
+    assert whole["location"] == "Inlet"
     assert set(MEASURED) - MEASURANDS == {"Temperature"}

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from station_world import World, config
 
+from agent.config.schema import Installation
 from agent.journal.events import ChargingState, StopReason, TransactionUpdated, Trigger
+from agent.link.messages import MeterSample
 from agent.station.commands import Reservation
 from agent.station.points import Facts, Point, begins, ends_unauthorised, ends_unconnected
 from agent.station.session import Phase
@@ -57,6 +59,23 @@ def test_what_ends_with_what():
 
     assert those(ends_unconnected) == ["EVConnected", "PowerPathClosed"]
     assert those(ends_unauthorised) == ["Authorized", "PowerPathClosed"]
+
+
+@pytest.mark.parametrize(("versions", "told"), [(("ocpp2.0.1",), {0, 1}), (("ocpp1.6",), {1})])
+def test_the_buildings_meter_is_told_as_evse_0(versions, told):
+    """J01.FR.03, J01.FR.04, J01.FR.14."""
+    feed = Installation(
+        max_current_a=32.0, phases=3, grid_meter="house", grid_max_current_a=40.0, grid_fallback_current_a=6.0
+    )
+    settings = {"AlignedDataCtrlr.Interval": "10", "AlignedDataCtrlr.Measurands": "Energy.Active.Import.Register"}
+    world = World(replace(config(versions=versions), installation=feed), settings)
+    for _ in range(25):
+        sample = MeterSample(0, world.now, 7_000_000.0, 4000.0, (230.0,) * 3, (6.0,) * 3, 50.0, "good")
+        world.do(world.station.handle(sample, world.moment()))
+        world.run(1)
+    assert {report.evse for report in world.meter_reports} == told
+    whole = [report.samples[0].value for report in world.meter_reports if report.evse == 0]
+    assert set(whole) <= {7_000_000.0}
 
 
 def test_a_refused_token_may_have_some_energy_first():

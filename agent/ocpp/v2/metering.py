@@ -39,6 +39,9 @@ def register(wh: float, context: Context) -> SampledValue:
 def meter_values(evse: int, utc_s: float, samples: Sequence[SampledValue]) -> dict[str, Any] | None:
     """Return the payload of a MeterValues; None when none of the samples can be said (J01.FR.02, J01.FR.05)."""
     values = by_time(samples, utc_s)
+    if evse == 0:
+        for sampled in (each for value in values for each in value["sampledValue"]):
+            sampled["location"] = "Inlet"  # J01.FR.09: the grid's side
     return {"evseId": evse, "meterValue": values} if values else None
 
 
