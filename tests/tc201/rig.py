@@ -66,6 +66,7 @@ class Rig201:
         feed_a: float = 80.0,
         settings: Mapping[str, str] | None = None,
         change: Callable[[Config], Config] = lambda config: config,
+        hardware: Callable[[Path, dict[int, Outlet]], Hardware] = Hardware,
     ) -> None:
         self.csms = csms
         self.settings = {**SETTINGS, **(settings or {})}
@@ -92,7 +93,7 @@ class Rig201:
                 paths=Paths(state_dir=place, runtime_dir=place),
             )
         )
-        self.hardware = Hardware(self.config.link_path, {n: Outlet(n, socket) for n in range(1, evses + 1)})
+        self.hardware = hardware(self.config.link_path, {n: Outlet(n, socket) for n in range(1, evses + 1)})
         self.app: App | None = None
         self.boot = "boot-1"
         """Which boot of the machine this is, as the agent sees it."""

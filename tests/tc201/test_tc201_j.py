@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
+import time
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
+from agent.link.messages import EvseInfo, ToControl
+from agent.link.signing import (
+    BeginSigning,
+    EndSigning,
+    MeterClock,
+    SignedKept,
+    SignedSet,
+    SigningReport,
+    SignReading,
+)
+from tests.tc16.hardware import Hardware, Outlet
 from tests.tc201.books201 import registers_wh
 from tests.tc201.rig import Rig201, case
 
@@ -129,6 +144,100 @@ async def test_tc_j_10_cs_ended(rig: Rig201) -> None:
     assert all(measurands(value) == {REGISTER, "Voltage"} for value in ended["meterValue"])
     times = moments(ended["meterValue"][:-1])
     assert all(0.5 < after - before < 1.5 for before, after in itertools.pairwise(times))
+
+
+# ---- meters that sign ----------------------------------------------------------------------------------------------
+
+SIGNED = {
+    "SampledDataCtrlr.TxEndedMeasurands": REGISTER,
+    "OCPPCommCtrlr.PublicKeyWithSignedMeterValue": "EveryMeterValue",
+}
+
+
+class SigningHardware(Hardware):
+    """Its meter signs the begin and the end of each transaction, at once."""
+
+    def __init__(self, path: Path, outlets: dict[int, Outlet]) -> None:
+        super().__init__(path, outlets)
+        self._signing = ""
+        self._made = 0
+
+    def _infos(self) -> tuple[EvseInfo, ...]:
+        return tuple(replace(info, signs=True) for info in super()._infos())
+
+    def _tell_all(self) -> None:
+        super()._tell_all()
+        self._report()
+
+    def _report(self) -> None:
+        self._send(SigningReport(1, time.monotonic(), True, True, KEY, self._signing, "", ""))
+
+    def _take(self, message: ToControl) -> None:
+        loop = asyncio.get_running_loop()
+        if isinstance(message, BeginSigning) and message.transaction != self._signing:
+            self._signing = message.transaction
+            loop.call_soon(self._sign, "begin")
+        elif isinstance(message, SignReading):
+            loop.call_soon(self._sign, "update")
+        elif isinstance(message, EndSigning) and message.transaction == self._signing:
+            loop.call_soon(self._sign, "end")
+        elif not isinstance(message, BeginSigning | EndSigning | SignedKept | MeterClock):
+            super()._take(message)
+
+    def _sign(self, moment: str) -> None:
+        self._made += 1
+        text = f"OCMF|{{{self._made}}}|{{}}"
+        signed = SignedSet(1, time.monotonic(), f"k{self._made}", self._signing, moment, text, "OCMF", "", KEY)
+        if moment == "end":
+            self._signing = ""
+        self._report()
+        self._send(signed)
+
+
+KEY = "3059"
+
+
+def signed_values(event: dict) -> list[dict]:
+    found = [sampled for value in event["meterValue"] for sampled in value["sampledValue"]]
+    return [sampled for sampled in found if "signedMeterValue" in sampled]
+
+
+def look_at_signed(ended: dict, register_wh: float) -> None:
+    signed = signed_values(ended)
+    assert [one["context"] for one in signed] == ["Transaction.Begin", "Transaction.End"]
+    assert [one["value"] for one in signed] == [12_000, register_wh]
+    for one in signed:
+        carried = one["signedMeterValue"]
+        assert base64.b64decode(carried["signedMeterData"]).startswith(b"OCMF|")
+        assert base64.b64decode(carried["publicKey"]) == b"oca:base16:asn1:3059"
+        assert carried["encodingMethod"] == "OCMF"
+
+
+@case(
+    hardware=SigningHardware,
+    settings=SIGNED | {"AlignedDataCtrlr.SignReadings": "true", "AlignedDataCtrlr.TxEndedInterval": "1"},
+)
+async def test_tc_j_04_cs_aligned_and_signed(rig: Rig201) -> None:
+    await rig.charge()
+    await asyncio.sleep(1.2)
+    look_at_signed(await unplugged(rig), float(int(rig.hardware.outlets[1].energy_wh)))
+
+
+@case(
+    hardware=SigningHardware,
+    settings=SIGNED
+    | {
+        "SampledDataCtrlr.SignReadings": "true",
+        "SampledDataCtrlr.SignUpdatedReadings": "true",
+        "SampledDataCtrlr.TxUpdatedInterval": "1",
+    },
+)
+async def test_tc_j_11_cs_sampled_and_signed(rig: Rig201) -> None:
+    await rig.charge()
+    update = await rig.event("Updated", "MeterValuePeriodic", where=signed_values)
+    (one,) = signed_values(update)
+    assert one["context"] == "Sample.Periodic"
+    look_at_signed(await unplugged(rig), float(int(rig.hardware.outlets[1].energy_wh)))
 
 
 # ---- beyond the cases ----------------------------------------------------------------------------------------------
