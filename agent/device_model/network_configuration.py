@@ -26,6 +26,19 @@ VARIABLES: tuple[tuple[str, Characteristics, bool], ...] = (
 )
 """(name, what it may hold, whether it may be read)"""
 
+_HELP = {
+    "OcppCsmsUrl": "ws:// or wss:// address of the network, without the identity",
+    "OcppInterface": "as the network named it; the routes are the machine's",
+    "OcppTransport": "the only one",
+    "OcppVersion": "spoken there",
+    "MessageTimeout": "wait for an answer there; none: OCPPCommCtrlr.MessageTimeout holds",
+    "SecurityProfile": "of the connection",
+    "Identity": "of this charge point there",
+    "BasicAuthPassword": "there; none: that of the network in use",
+    "VpnEnabled": "tunnels are set up on the machine",
+    "ApnEnabled": "the modem is set up on the machine",
+}
+
 
 class NetworkSlot(Protocol):
     """One slot, filled or not."""
@@ -45,7 +58,7 @@ def slot_entries(slot: NetworkSlot) -> Iterator[Entry]:
     """Return the variables of one slot: component NetworkConfiguration, whose instance is the slot's number."""
     component = Component("NetworkConfiguration", str(slot.number))
     for name, what, readable in VARIABLES:
-        yield Entry(component, Variable(name), what, (_attribute(slot, name, readable),))
+        yield Entry(component, Variable(name), what, (_attribute(slot, name, readable),), help=_HELP[name])
 
 
 def _attribute(slot: NetworkSlot, name: str, readable: bool) -> Attribute:

@@ -79,10 +79,14 @@ class DeviceWork:
             from agent.device_model.declaration import Look
             from agent.device_model.device import assemble
             from agent.joints.device_variables import of_security
+            from agent.joints.network_variables import of_networks
 
             look = Look(self._facts, self._clock.now)
             security = self._security
-            others = of_security(self._networks(), security.certificates.count, security.record)
+            others = (
+                *of_security(self._networks(), security.certificates.count, security.record),
+                *of_networks(self._networks(), security.has_root, security.has_certificate, security.record),
+            )
             self._device = assemble(
                 look, self._settings, self._agent.set_setting, others, self._kept, self._keep, self._commit
             )

@@ -12,6 +12,7 @@ from agent.device_model.declaration import Look
 from agent.device_model.device import Device, assemble
 from agent.device_model.reference import page
 from agent.joints.device_variables import of_security
+from agent.joints.network_variables import of_networks
 from agent.ocpp.networks import Networks
 from agent.station.commands import SettingAnswer
 from agent.station.settings import Settings
@@ -33,7 +34,11 @@ def example() -> Device:
     moment = Moment(0.0, 0.0, True, "boot")
     settings = Settings()
     station = TheStation(config, settings, {}, moment)
-    others = of_security(Networks(config, None), lambda: 0, lambda _event, _text: None)
+    networks = Networks(config, None)
+    others = (
+        *of_security(networks, lambda: 0, lambda _event, _text: None),
+        *of_networks(networks, lambda: False, lambda: False, lambda _event, _text: None),
+    )
 
     def nothing(*_: Any) -> None:
         """An example keeps nothing."""

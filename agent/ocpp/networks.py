@@ -260,6 +260,7 @@ class Networks:
         if not self.known or number not in self.slots.numbers:  # B09.FR.05
             numbers = self.slots.numbers
             raise ProposalError(f"slot {number}: there are {numbers[0]} to {numbers[-1]}")
+        self._no_lower(profile.security_profile)
         before = self._contents()
         if number in self.slots.priority:
             self._wanted.contents[number] = profile
@@ -279,15 +280,11 @@ class Networks:
         """
         if not self.known or not numbers or len(set(numbers)) != len(numbers):
             raise ProposalError("give at least one slot, and each once")
-        base = self.settled()
         for number in numbers:
             profile = self.slot(number) if number in self.slots.numbers else None
             if profile is None or not profile.url:  # B10.FR.02
                 raise ProposalError(f"slot {number} holds no way to a network; set it first")
-            if profile.security_profile < base.security_profile:
-                raise ProposalError(
-                    f"slot {number} has security profile {profile.security_profile}, below {base.security_profile}"
-                )
+            self._no_lower(profile.security_profile)
             root = has_root or profile.ca_file is not None
             check_prerequisites(self._resolved(profile), root, has_certificate)
         before = self._contents()
@@ -330,6 +327,12 @@ class Networks:
 
     def _slot(self) -> int:
         return self.slots.priority[self._index]
+
+    def _no_lower(self, level: int) -> None:
+        """B09.FR.04"""
+        present = self.settled().security_profile
+        if level < present:
+            raise ProposalError(f"securityProfile {level} is below {present}; it may only be raised")
 
     def _resolved(self, profile: NetworkProfile) -> NetworkProfile:
         """OCPP 2.0.1 knows one BasicAuthPassword for all profiles."""

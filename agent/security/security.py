@@ -11,7 +11,7 @@ from typing import Protocol
 
 from agent.security.events import PUSHED, EventLine, Keeper, Moment, Repeats, SecurityEvent
 from agent.security.log import SecurityLog
-from agent.security.store import CertificateStore
+from agent.security.store import CertificateStore, RootUse
 
 LOGGER = logging.getLogger(__name__)
 
@@ -52,6 +52,14 @@ class Security:
     def utc_s(self) -> float | None:
         """Now, in seconds since 1970; None while no clock was ever set."""
         return self._clock.now().utc_s if self._clock.plausible else None
+
+    def has_root(self) -> bool:
+        """A root certificate of the network is stored."""
+        return bool(self.certificates.roots(RootUse.CENTRAL))
+
+    def has_certificate(self) -> bool:
+        """A certificate of ours can be used now."""
+        return bool(self.certificates.usable_clients(self.utc_s))
 
     # ---- events ----
 
