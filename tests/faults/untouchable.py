@@ -12,6 +12,7 @@ from simulators.csms.behaviour import AnswerRule, Mode
 from tests.faults.attack import Attack, Outcome, Progress
 from tests.faults.day import ANNA, BEN, FORGIVEN
 from tests.faults.place import Place, QuickPlace
+from tests.faults.speech import speech
 from tests.faults.together import guarded
 
 SPOILT = ("-m", "tests.faults.spoilt")
@@ -35,6 +36,45 @@ COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Reset", {"type": "Soft"}),
     ("Reset", {"type": "Hard"}),
 )
+PROFILE_2: dict[str, Any] = {
+    "id": 1,
+    "stackLevel": 0,
+    "chargingProfilePurpose": "TxDefaultProfile",
+    "chargingProfileKind": "Relative",
+    "chargingSchedule": [{"id": 1, **PROFILE["chargingSchedule"]}],
+}
+
+
+FIRMWARE = {"location": "http://127.0.0.1:9/none", "retrieveDateTime": "2030-01-01T00:00:00Z"}
+
+
+def _set(component: str, variable: str, value: str) -> dict[str, Any]:
+    data = {"component": {"name": component}, "variable": {"name": variable}, "attributeValue": value}
+    if variable == "MessageAttempts":
+        data["variable"] = {"name": variable, "instance": "TransactionEvent"}
+    return {"setVariableData": [data]}
+
+
+COMMANDS_2: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("ClearCache", {}),
+    ("SendLocalList", {"versionNumber": 1, "updateType": "Full"}),
+    ("SetVariables", _set("SampledDataCtrlr", "TxUpdatedInterval", "2")),
+    ("SetVariables", _set("OCPPCommCtrlr", "MessageAttempts", "4")),
+    ("ChangeAvailability", {"operationalStatus": "Inoperative"}),
+    ("ChangeAvailability", {"operationalStatus": "Operative"}),
+    ("SetChargingProfile", {"evseId": 0, "chargingProfile": PROFILE_2}),
+    ("ClearChargingProfile", {"chargingProfileCriteria": {}}),
+    ("UpdateFirmware", {"requestId": 1, "firmware": FIRMWARE}),
+    ("Reset", {"type": "OnIdle"}),
+    ("Reset", {"type": "Immediate"}),
+)
+
+
+def _commands() -> tuple[tuple[str, dict[str, Any]], ...]:
+    """In the version that is spoken; the last but one is the gentle reset."""
+    return COMMANDS if speech().old else COMMANDS_2
+
+
 REFUSALS = 1000
 """The network refuses every transaction message while it gives its commands."""
 
@@ -64,7 +104,7 @@ async def _commanded(directory: Path, commands: Sequence[tuple[str, dict[str, An
             await _command(place, action, payload)
         place.csms.behaviour.clear()
         # The network is repaired: what was set aside is offered again at the next start.
-        await _command(place, "Reset", {"type": "Hard"})
+        await _command(place, *_commands()[-1])
         await place.until(lambda: _empty(place), "all is delivered")
         verdict = await place.verdict(FORGIVEN)
     return verdict.outcome(len(commands) + 1, "commands")
@@ -120,11 +160,11 @@ async def _moved(directory: Path) -> Outcome:
 def _full(directory: Path, progress: Progress) -> Outcome:
     async def run() -> Outcome:
         total = Outcome(0, 0)
-        for number, command in enumerate(COMMANDS):
+        for number, command in enumerate(_commands()):
             total += await guarded(lambda n=number, c=command: _commanded(directory / str(n), [c]))  # type: ignore[misc]
             progress(f"{command[0]} {command[1]}: {total}")
         for number in range(4):
-            total += await guarded(lambda n=number: _commanded(directory / f"all{n}", COMMANDS))  # type: ignore[misc]
+            total += await guarded(lambda n=number: _commanded(directory / f"all{n}", _commands()))  # type: ignore[misc]
             total += await guarded(lambda n=number: _moved(directory / f"m{n}"))  # type: ignore[misc]
             progress(f"all in a row, and another address: {total}")
         return total
@@ -134,7 +174,7 @@ def _full(directory: Path, progress: Progress) -> Outcome:
 
 def _short(directory: Path, _progress: Progress) -> Outcome:
     async def run() -> Outcome:
-        some = [command for command in COMMANDS if command != ("Reset", {"type": "Soft"})]
+        some = [*_commands()[:-2], _commands()[-1]]
         both = await asyncio.gather(guarded(lambda: _commanded(directory, some)), guarded(lambda: _moved(directory)))
         return both[0] + both[1]
 
@@ -143,7 +183,7 @@ def _short(directory: Path, _progress: Progress) -> Outcome:
 
 def _control(directory: Path, _progress: Progress) -> Outcome:
     async def run() -> Outcome:
-        return await guarded(lambda: _commanded(directory, COMMANDS[:1], "books"))
+        return await guarded(lambda: _commanded(directory, _commands()[:1], "books"))
 
     return asyncio.run(run())
 

@@ -129,7 +129,7 @@ class Network:
         return datetime.fromtimestamp(self.now_utc_s + self.wrong_clock_s, UTC).isoformat().replace("+00:00", "Z")
 
 
-class Nothing:
+class Nothing(frozenset[Any]):
     """Takes every call and every name, and has nothing in it."""
 
     def __call__(self, *_values: Any, **_named: Any) -> Nothing:
@@ -137,12 +137,6 @@ class Nothing:
 
     def __getattr__(self, _name: str) -> Nothing:
         return self
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(())
-
-    def __bool__(self) -> bool:
-        return False
 
 
 NOTHING = Nothing()

@@ -64,9 +64,12 @@ class Referee:
 
     @classmethod
     async def start(cls, folder: Path, subprotocol: str = "ocpp1.6") -> Self:
-        process = await asyncio.create_subprocess_exec(
-            "node", "csms.js", subprotocol, cwd=folder, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-        )
+        pipe = asyncio.subprocess.PIPE
+        # What its validator says of the schemas themselves, line by line, would bury everything else.
+        with (folder / "csms.log").open("w") as log:
+            process = await asyncio.create_subprocess_exec(
+                "node", "csms.js", subprotocol, cwd=folder, stdin=pipe, stdout=pipe, stderr=log
+            )
         assert process.stdout is not None
         async with asyncio.timeout(PATIENCE_S):
             first = json.loads(await process.stdout.readline())

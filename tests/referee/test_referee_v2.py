@@ -194,5 +194,25 @@ def test_an_independent_csms_finds_no_fault_under_2(tmp_path: Path, version: str
     asyncio.run(story())
 
 
-OFFERED = {"SetChargingProfile", "GetCompositeSchedule", "GetChargingProfiles", "ClearChargingProfile"}
+OFFERED = {
+    "CertificateSigned",
+    "ClearChargingProfile",
+    "ClearVariableMonitoring",
+    "DeleteCertificate",
+    "GetBaseReport",
+    "GetChargingProfiles",
+    "GetCompositeSchedule",
+    "GetInstalledCertificateIds",
+    "GetMonitoringReport",
+    "GetReport",
+    "GetTransactionStatus",
+    "GetVariables",
+    "InstallCertificate",
+    "SetChargingProfile",
+    "SetMonitoringBase",
+    "SetMonitoringLevel",
+    "SetVariableMonitoring",
+    "SetVariables",
+    "TriggerMessage",
+}
 """Requests that must have been answered with a result, so that nobody takes silence for praise."""
