@@ -221,6 +221,8 @@ class MeterSampled:
     evse: int
     samples: tuple[SampledValue, ...]
     offline: bool
+    early: bool = False
+    """Driver and EVSE are not both known yet: OCPP 1.6 has no transaction that it could belong to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ class Metering:
             return
         found = self._pick(evse, self._members("SampledDataCtrlr.TxStartedMeasurands"), Context.TRANSACTION_BEGIN)
         if found:
-            self._site.record(MeterSampled(session.transaction, evse.id, found, not self._site.online), session.started)
+            self._record(evse, session, found, session.started)
 
     def end(self, evse: Evse, session: Session) -> tuple[SampledValue, ...]:
         """Values for the end of a transaction, and those collected for it on the way."""
@@ -171,7 +171,7 @@ class Metering:
             return False
         session = evse.metered
         if session is not None:
-            self._site.record(MeterSampled(session.transaction, evse.id, found, not self._site.online))
+            self._record(evse, session, found)
         else:
             self._site.emit(ReportMeter(evse.id, self._site.moment.utc_s, found))
         return True
@@ -298,9 +298,14 @@ class Metering:
     ) -> None:
         found = self._pick(evse, self._members(setting), context, interval_wh)
         if found:
-            event = MeterSampled(session.transaction, evse.id, found, not self._site.online)
-            self._site.record(event, stamp)
+            self._record(evse, session, found, stamp)
         self._signing.sample(evse, session, context, stamp)
+
+    def _record(
+        self, evse: Evse, session: Session, found: tuple[SampledValue, ...], stamp: Stamp | None = None
+    ) -> None:
+        offline = not self._site.online
+        self._site.record(MeterSampled(session.transaction, evse.id, found, offline, early=not session.known), stamp)
 
     def _collect(self, evse: Evse, session: Session, setting: str, context: Context, interval_wh: float | None) -> None:
         found = self._pick(evse, self._members(setting), context, interval_wh)

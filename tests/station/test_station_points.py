@@ -8,8 +8,9 @@ import pytest
 from station_world import World, config
 
 from agent.config.schema import Installation
-from agent.journal.events import ChargingState, StopReason, TransactionUpdated, Trigger
+from agent.journal.events import ChargingState, MeterSampled, StopReason, TransactionUpdated, Trigger
 from agent.link.messages import MeterSample
+from agent.ocpp.v16.render import Renderer16
 from agent.station.commands import Reservation
 from agent.station.points import Facts, Point, begins, ends_unauthorised, ends_unconnected
 from agent.station.session import Phase
@@ -182,6 +183,19 @@ def test_what_is_open_goes_on_as_it_began_when_the_network_changes_its_version()
     world.plug()
     world.run(2)
     assert len(world.started()) == 1  # the next one is 1.6's
+
+
+def test_values_from_before_anybody_was_authorised_belong_to_no_transaction_of_1_6():
+    world = flexible("EVConnected", SampledDataCtrlr__TxUpdatedInterval="2")
+    world.plug()
+    world.run(5)
+    world.tap()
+    world.run(5)
+    said = [Renderer16().render(event, 1.7e9, 1) for event in world.records]
+    assert [message.action for message in said if message is not None][:2] == ["StartTransaction", "MeterValues"]
+    early = [event.early for event in world.records if isinstance(event, MeterSampled)]
+    assert early == sorted(early, reverse=True)
+    assert set(early) == {True, False}
 
 
 def test_which_version_is_spoken_is_known_again_after_a_restart():

@@ -137,6 +137,8 @@ class Renderer16:
             case TransactionStarted():
                 # Begun under 2.x, before driver or EVSE were known: told by the event from which on they are.
                 return Rendered("StartTransaction", _start(event, utc_s)) if begins(event) else None
+            case MeterSampled(early=True):
+                return None
             case MeterSampled():
                 transaction = UNKNOWN_TRANSACTION if number is None else number
                 return meter_values(event.evse, utc_s, event.samples, transaction)
