@@ -49,6 +49,8 @@ class Monitoring:
         for monitor in self.book:
             self.streams.monitor_changed(None, monitor)
         self.book.on_change(self.streams.monitor_changed)
+        self.carried = False
+        """A connection that has words for events stands: one of OCPP 2, registered."""
         self._listeners: list[Callable[[], None]] = []
 
     @property
@@ -59,8 +61,9 @@ class Monitoring:
         """Call this when there is something to tell the network."""
         self._listeners.append(listener)
 
-    def look(self, moment: Moment, online: bool) -> None:
+    def look(self, moment: Moment) -> None:
         """Compare everything once; what is to be told goes into a stream or into the line."""
+        online = self.carried
         enabled = self._settings.boolean("MonitoringCtrlr.Enabled")
         found = self.watch.step(moment, online=online, enabled=enabled, offline_severity=self._offline_severity)
         self.line.put(event for event in found if not (online and self.streams.take(event)))

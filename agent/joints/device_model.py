@@ -119,7 +119,7 @@ class DeviceWork:
         self._looked_at = asyncio.get_running_loop().time()
         self._looking = True
         try:
-            device.monitoring.look(moment, self._facts.online)
+            device.monitoring.look(moment)
             self._commit()
         finally:
             self._looking = False

@@ -42,11 +42,6 @@ class Facts:
         return self._site.evses
 
     @property
-    def online(self) -> bool:
-        """The network has accepted a boot, and the connection stands."""
-        return self._site.online
-
-    @property
     def books(self) -> Books:
         return self._site.books
 

@@ -130,7 +130,8 @@ class World:
     def look(self, passed_s: float = 1.0) -> list[MonitorEvent]:
         """Let time pass, look, and return what is new in the line."""
         self.now += passed_s
-        self.device.monitoring.look(self.moment(), self.online)
+        self.device.monitoring.carried = self.online
+        self.device.monitoring.look(self.moment())
         new = [event for event in self.device.monitoring.line.first(10_000) if event.id > self._seen]
         self._seen = max([self._seen, *(event.id for event in new)])
         return new

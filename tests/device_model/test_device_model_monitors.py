@@ -453,9 +453,9 @@ def test_a_clock_that_is_set_back_does_not_silence_a_period() -> None:
     moment = here.moment()
     early = type(moment)(moment.monotonic_s + 1, moment.utc_s - 86_400, True, moment.boot)
     monitoring = here.device.monitoring
-    monitoring.look(early, True)
+    monitoring.look(early)
     later = type(moment)(moment.monotonic_s + 62, moment.utc_s - 86_400 + 61, True, moment.boot)
-    monitoring.look(later, True)
+    monitoring.look(later)
     assert len(monitoring.line) == 1
 
 

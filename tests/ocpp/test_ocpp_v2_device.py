@@ -286,6 +286,21 @@ def test_the_time_of_an_event_follows_a_corrected_clock(line: Line) -> None:
     assert read_time(told.payload["eventData"][0]["timestamp"]) == pytest.approx(event.stamp.utc_s + 3600.0, abs=0.01)
 
 
+def test_only_a_registered_connection_of_ocpp_2_carries_events(line: Line) -> None:
+    """Under 1.6 nobody takes them: what is not queued offline would heap up and be old when it is told."""
+    block = Monitoring2(line.talk, line.world.device)
+    monitoring = line.world.device.monitoring
+    block.online(True, line.world.now)
+    assert monitoring.carried
+    block.lost()
+    assert not monitoring.carried
+    line.world.online = False
+    line.world.watch("TxCtrlr.EVConnectionTimeOut", MonitorType.PERIODIC, 1, 8)
+    for _ in range(10):
+        line.world.look()
+    assert len(monitoring.line) == 0
+
+
 # ---- streams ----
 
 

@@ -170,8 +170,12 @@ class Monitoring2(Block):
         self._tries, self._next_at = 0, 0.0
         self._device.monitoring.line.told(event.id for event in events)
 
+    def online(self, _everything: bool, _now: float) -> None:
+        self._device.monitoring.carried = True
+
     def lost(self) -> None:
         self._flying, self._next_at = False, 0.0
+        self._device.monitoring.carried = False
 
     def renew(self) -> None:
         self._tries = 0
