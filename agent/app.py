@@ -19,6 +19,7 @@ from agent import __version__, config
 from agent.bookkeeper import Bookkeeper
 from agent.clock import Clock
 from agent.hard_reset import restart_machine
+from agent.joints.access import AccessWork
 from agent.joints.charging import ChargingWork
 from agent.joints.device_model import DeviceWork
 from agent.joints.files import FileWork
@@ -49,6 +50,7 @@ from agent.station.effects import (
     AskAuthorisation,
     Effect,
     Keep,
+    NewsForNetwork,
     Record,
     ReportMeter,
     ReportStatus,
@@ -109,6 +111,7 @@ class App(NetworkVerbs):
             configuration, self._settings, kept, self._clock.now(), local_list=self._journal.local_list
         )
         self.transactions = TransactionWork(self._station, self._clock, self.carry_out)
+        self.access = AccessWork(self._station, self._clock, self.carry_out)
         self.charging = ChargingWork(self._station, self._clock, self.carry_out, lambda: self._tunnel.wake())
         self._link = ControlLink(configuration.link_path, self._from_control, self._control_lost)
         self._security = Security(configuration.paths.state_dir / "security", self._journal, self._clock)
@@ -261,6 +264,8 @@ class App(NetworkVerbs):
                 log.warning("%s reset: leaving for a fresh start", kind.value.lower())
                 self._security.record(SecurityEvent.RESET_OR_REBOOT, f"{kind.value.lower()} reset")
                 self._resetting = asyncio.create_task(self._reset(kind), name="reset")
+            case NewsForNetwork():
+                self._tunnel.wake()
             case Tampered(detail):
                 self._security.record(SecurityEvent.TAMPER_DETECTION, detail)
 

@@ -23,7 +23,7 @@ class TransactionWork:
         self._carry_out = carry_out
 
     def _step(self, deed: Callable[[TransactionDesk], _Answer]) -> _Answer:
-        answer, effects = self._station.with_transactions(deed, self._clock.now())
+        answer, effects = self._station.within(lambda: deed(self._station.desk), self._clock.now())
         self._carry_out(effects)
         return answer
 

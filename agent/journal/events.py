@@ -44,6 +44,8 @@ class StopReason(Enum):
     GROUND_FAULT = "GroundFault"
     IMMEDIATE_RESET = "ImmediateReset"
     LOCAL = "Local"
+    MASTER_PASS = "MasterPass"
+    """OCPP 2 (C16): somebody who may end every transaction."""
     OTHER = "Other"
     OVERCURRENT_FAULT = "OvercurrentFault"
     POWER_LOSS = "PowerLoss"

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from agent.journal.events import Event
+from agent.ocpp.access_port import AccessPort
 from agent.ocpp.charging_port import ChargingPort
 from agent.ocpp.transaction_port import TransactionPort
 from agent.station.charging.plan import Composite
@@ -98,6 +99,10 @@ class StationPort(Protocol):
     @property
     def charging(self) -> ChargingPort:
         """Smart charging as OCPP 2 asks for it."""
+
+    @property
+    def access(self) -> AccessPort:
+        """Who may charge here and where, as OCPP 2 asks for it."""
 
     def composite_schedule(self, evse: int, duration_s: int, unit: RateUnit | None) -> Composite | None:
         """What an EVSE, or (0) the station, may draw from now on; None for no such EVSE or time."""

@@ -14,12 +14,13 @@ from agent.station.roaming import cap_of, partner_of
 from agent.station.session import Cap
 from agent.station.settings import Settings
 from agent.station.site import Site, earliest
-from agent.station.tokens import Token, TokenInfo, TokenStatus, info_of, status_at
+from agent.station.token_cache import TokenCache
+from agent.station.tokens import CENTRAL, LOCAL, NO_AUTHORIZATION, Token, TokenInfo, TokenStatus, status_at
 
 log = logging.getLogger(__name__)
 
-CACHE_SIZE = 1000
-"""Tokens remembered; beyond it the one longest unchanged goes."""
+_UNCACHED = (CENTRAL, NO_AUTHORIZATION)
+"""Types of identifiers that stand for no driver (2.0.1 C02.FR.03, C03.FR.02, C05.FR.02)."""
 
 ANSWER_MARGIN_S = 15.0
 """How much longer than MessageTimeout an answer is waited for before offline rules decide."""
@@ -41,20 +42,30 @@ class Decision:
     """How far the charge may go until the network confirms it."""
 
 
-def decide(known: TokenInfo | None, online: bool, settings: Settings, utc_s: float) -> Decision:
-    """Judge a token by what list or cache know of it (None: nothing), and whether the network can be asked."""
+def decide(known: TokenInfo | None, online: bool, settings: Settings, utc_s: float, listed: bool = False) -> Decision:
+    """Judge a token by what the list (``listed``) or the cache know of it (None: nothing), and whether the network can
+    be asked."""
     status = status_at(known, utc_s) if known is not None else None
+    if online and settings.boolean("AuthCtrlr.DisableRemoteAuthorization"):
+        if status is TokenStatus.ACCEPTED:
+            return Decision(Verdict.ACCEPT, known)
+        what = "unknown here" if known is None else f"known as {known.told}"
+        return Decision(Verdict.REFUSE, known, f"{what}, and the network is not to be asked")
     if online:
+        source = "LocalAuthListCtrlr" if listed else "AuthCacheCtrlr"
+        bad = known is not None and status is not TokenStatus.ACCEPTED
+        if known is not None and bad and settings.boolean(f"{source}.DisablePostAuthorize"):
+            return Decision(Verdict.REFUSE, known, f"known as {known.told}, and the network is not to be asked again")
         # OCPP 1.6 §9.1.13 LocalPreAuthorize; whatever is not plainly accepted is asked about.
         if settings.boolean("AuthCtrlr.LocalPreAuthorize") and status is TokenStatus.ACCEPTED:
             return Decision(Verdict.ACCEPT, known)
         return Decision(Verdict.ASK, known)
-    if status is None:
+    if known is None or status is None:
         if settings.boolean("AuthCtrlr.OfflineTxForUnknownIdEnabled"):
             return Decision(Verdict.ACCEPT)
         return Decision(Verdict.REFUSE, why="unknown here, and the network cannot be asked")
     if status is not TokenStatus.ACCEPTED:
-        return Decision(Verdict.REFUSE, known, f"known as {status.value}")
+        return Decision(Verdict.REFUSE, known, f"known as {known.word or status.value}")
     if settings.boolean("AuthCtrlr.LocalAuthorizeOffline"):
         return Decision(Verdict.ACCEPT, known)
     return Decision(Verdict.REFUSE, known, "the network cannot be asked, and LocalAuthorizeOffline is off")
@@ -80,20 +91,30 @@ class Authorisation:
     def __init__(self, site: Site, kept: Mapping[str, Mapping[str, Any]], store: ListStore) -> None:
         self._site = site
         self.list = LocalList(site, store)
-        self._cache = {key: entry for key, value in kept.get("token", {}).items() if (entry := info_of(value))}
+        self._cache = TokenCache(site, kept)
         self._asks: dict[int, Ask] = {}
         self._last_request = 0
 
     def known(self, token: Token) -> TokenInfo | None:
         """What list (first) or cache say (OCPP 1.6 §3.5.2)."""
-        settings = self._site.settings
+        return self._known(token)[0]
+
+    def _known(self, token: Token) -> tuple[TokenInfo | None, bool]:
+        """The same, and whether it is the list that says so (2.0.1 C13.FR.01, C14.FR.01)."""
         found = self.list.find(token)
-        if found is None and settings.boolean("AuthCacheCtrlr.Enabled"):
-            found = self._cache.get(token.key)
-        return found
+        return (found, True) if found is not None else (self._cache.find(token), False)
+
+    def group_of(self, token: Token) -> str:
+        """The group of a token that list or cache hold valid; empty for none (C01.FR.03, C09.FR.07)."""
+        known = self.known(token)
+        valid = known is not None and status_at(known, self._site.moment.utc_s) is TokenStatus.ACCEPTED
+        return known.group if known is not None and valid else ""
 
     def decide(self, token: Token, online: bool) -> Decision:
-        known = self.known(token)
+        known, listed = self._known(token)
+        self._cache.used(token)
+        if online and token.kind == LOCAL and self._site.flexible:
+            return Decision(Verdict.ASK, known)  # C06.FR.02
         if known is None and not online:
             # A partner's policy says more of a token than the rule for unknown ones.
             partner = partner_of(token, self._site.config.authorisation.partners)
@@ -101,7 +122,7 @@ class Authorisation:
                 return Decision(Verdict.ACCEPT, cap=cap_of(partner))
             if partner is not None:
                 return Decision(Verdict.REFUSE, why=f"drivers of {partner.name} do not start offline")
-        return decide(known, online, self._site.settings, self._site.moment.utc_s)
+        return decide(known, online, self._site.settings, self._site.moment.utc_s, listed)
 
     def ask(
         self,
@@ -133,7 +154,7 @@ class Authorisation:
         status = status_at(info, self._site.moment.utc_s)
         if status is TokenStatus.ACCEPTED:
             return ask, Decision(Verdict.ACCEPT, info)
-        return ask, Decision(Verdict.REFUSE, info, f"the network says {status.value}")
+        return ask, Decision(Verdict.REFUSE, info, f"the network says {info.word or status.value}")
 
     def overdue(self) -> list[int]:
         """Requests whose answer is not waited for any longer."""
@@ -149,37 +170,29 @@ class Authorisation:
     def learn(self, token: Token, info: TokenInfo) -> None:
         """Remember what the network says of a token. Tokens of the list are not cached (OCPP 1.6 §3.5.2)."""
         self.list.compare(token, info)
-        if not self._site.settings.boolean("AuthCacheCtrlr.Enabled") or self.list.holds(token):
+        flexible = self._site.flexible
+        if self.list.holds(token) or (flexible and token.kind in _UNCACHED):
             return
-        # ConcurrentTx tells of the moment, not of the token.
-        if info.status is TokenStatus.CONCURRENT_TX or self._cache.get(token.key) == info:
-            return
-        self._cache.pop(token.key, None)
-        self._cache[token.key] = info
-        self._site.keep(
-            "token",
-            token.key,
-            {"status": info.status.value, "group": info.group, "expires_utc_s": info.expires_utc_s},
-        )
-        while len(self._cache) > CACHE_SIZE:
-            oldest = next(iter(self._cache))
-            del self._cache[oldest]
-            self._site.keep("token", oldest, None)
+        # ConcurrentTx tells of the moment, not of the token; OCPP 2 wants it all the same (C10.FR.01).
+        if info.status is not TokenStatus.CONCURRENT_TX or flexible:
+            self._cache.store(token, info)
+
+    def cached(self, token: Token) -> TokenInfo | None:
+        """What the cache holds of a token."""
+        return self._cache.find(token)
+
+    def forget(self, token: Token) -> None:
+        """One token leaves the cache."""
+        self._cache.drop(token.key)
 
     def update_list(self, update: ListUpdate) -> ListAnswer:
         """Change the local list; what it holds leaves the cache."""
         answer = self.list.update(update)
         if answer is ListAnswer.ACCEPTED:
             for key, *_rest in update.rows:
-                if self._cache.pop(key, None) is not None:
-                    self._site.keep("token", key, None)
+                self._cache.drop(key)
         return answer
 
     def clear(self) -> bool:
-        """Forget the cache. False when it is switched off (OCPP 1.6 errata 3.4)."""
-        if not self._site.settings.boolean("AuthCacheCtrlr.Enabled"):
-            return False
-        for key in self._cache:
-            self._site.keep("token", key, None)
-        self._cache.clear()
-        return True
+        """Forget the cache. False when it is switched off."""
+        return self._cache.clear()

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.journal.events import StopReason
+from agent.journal.events import StopReason, Trigger
 from agent.link.messages import Withdraw
-from agent.station.commands import AvailabilityAnswer, ResetKind, UnlockAnswer
+from agent.station.commands import AvailabilityAnswer, Level, ResetKind, UnlockAnswer
 from agent.station.effects import AnswerUnlock, Restart
+from agent.station.evse import Evse
+from agent.station.session import Phase
 from agent.station.site import Site, earliest
 from agent.station.transactions import Transactions
 
@@ -25,6 +27,10 @@ UNLOCK_IN_ALL_S = 14.0
 
 RESET_S = 30.0
 """How long a soft reset waits for its transactions; an end that is still open then is completed after the restart."""
+
+
+_WHOLE = "0"
+"""Key of the whole station's document, beside those of the EVSEs."""
 
 
 @dataclass(slots=True)
@@ -46,6 +52,10 @@ class Availability:
             evse = site.evses.get(int(key)) if key.isdecimal() else None
             if evse is not None and isinstance(document, Mapping):
                 evse.wanted_operative = document.get("operative") is not False
+                evse.connector_operative = document.get("connector") is not False
+        whole = kept.get("availability", {}).get(_WHOLE)
+        for evse in site.evses.values():
+            evse.station_operative = not isinstance(whole, Mapping) or whole.get("operative") is not False
         made_safe = kept.get("station", {}).get("safe") is True
         for evse in site.evses.values():
             evse.made_safe = made_safe
@@ -54,14 +64,45 @@ class Availability:
 
     def change(self, number: int, operative: bool) -> AvailabilityAnswer:
         """Put EVSE ``number`` (0: all) in or out of service. A transaction is let finish first (OCPP 1.6 §5.2)."""
-        site = self._site
-        if number and number not in site.evses:
+        if number and number not in self._site.evses:
             return AvailabilityAnswer.REJECTED
-        chosen = [site.evses[number]] if number else list(site.evses.values())
+        if operative and not number:
+            self._set_whole(True)  # whatever a network of OCPP 2 had said before
+        chosen = [self._site.evses[number]] if number else list(self._site.evses.values())
         for evse in chosen:
-            if evse.wanted_operative is not operative:
-                evse.wanted_operative = operative
-                site.keep("availability", str(evse.id), None if operative else {"operative": False})
+            self._set(evse, operative, True if operative else evse.connector_operative)
+        return self._scheduled_or_done(chosen, operative)
+
+    def change_at(self, level: Level, number: int, operative: bool) -> AvailabilityAnswer:
+        """The same for one level alone: each keeps a state of its own (2.0.1 G03, G04). ``number``: of the EVSE."""
+        if level is Level.STATION:
+            self._set_whole(operative)
+            return self._scheduled_or_done(list(self._site.evses.values()), operative)
+        evse = self._site.evses.get(number)
+        if evse is None:
+            return AvailabilityAnswer.REJECTED
+        if level is Level.EVSE:
+            self._set(evse, operative, evse.connector_operative)
+        else:
+            self._set(evse, evse.wanted_operative, operative)
+        return self._scheduled_or_done([evse], operative)
+
+    def _set(self, evse: Evse, operative: bool, connector: bool) -> None:
+        if (evse.wanted_operative, evse.connector_operative) == (operative, connector):
+            return
+        evse.wanted_operative, evse.connector_operative = operative, connector
+        document = {"operative": operative} | ({} if connector else {"connector": False})
+        self._site.keep("availability", str(evse.id), None if operative and connector else document)
+
+    def _set_whole(self, operative: bool) -> None:
+        if all(evse.station_operative is operative for evse in self._site.evses.values()):
+            return
+        for evse in self._site.evses.values():
+            evse.station_operative = operative
+        self._site.keep("availability", _WHOLE, None if operative else {"operative": False})
+
+    @staticmethod
+    def _scheduled_or_done(chosen: list[Evse], operative: bool) -> AvailabilityAnswer:
         if not operative and any(evse.in_transaction for evse in chosen):
             return AvailabilityAnswer.SCHEDULED
         return AvailabilityAnswer.ACCEPTED
@@ -89,10 +130,18 @@ class Availability:
         if evse is None or not evse.socket or not evse.config.has_lock:
             site.emit(AnswerUnlock(request, UnlockAnswer.NOT_SUPPORTED))
             return
-        self._transactions.stop(evse, StopReason.UNLOCK_COMMAND)
+        session = evse.session
+        if site.flexible and session is not None and session.open:
+            if session.granted and session.phase is not Phase.STOPPING:
+                site.emit(AnswerUnlock(request, UnlockAnswer.ONGOING))  # F05.FR.02
+                return
+            # Nobody is authorised: the transaction ends as TxStopPoint says, not by this.
+            self._transactions.note(evse, session, Trigger.UNLOCK_COMMAND)
+        else:
+            self._transactions.stop(evse, StopReason.UNLOCK_COMMAND)
+            self._transactions.call_off(evse, StopReason.UNLOCK_COMMAND)
         if evse.session is not None:
             evse.session.hold_cable = False
-            self._transactions.call_off(evse, StopReason.UNLOCK_COMMAND)
         evse.told_hold = None  # say it again: the lock may be closed for another reason
         self._unlocks.append(_Unlock(request, number, site.now))
 
@@ -104,7 +153,7 @@ class Availability:
         site = self._site
         for unlock in list(self._unlocks):
             evse = site.evses[unlock.evse]
-            if unlock.free_at is None and not evse.in_transaction:
+            if unlock.free_at is None and not evse.charges:
                 unlock.free_at = site.now
             observation = evse.observation
             answer = None

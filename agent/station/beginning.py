@@ -19,7 +19,7 @@ from agent.station.ending import METER_WAIT_S
 from agent.station.evse import Evse
 from agent.station.metering import Metering
 from agent.station.points import Facts, Point, Points, begins, read
-from agent.station.reservations import take
+from agent.station.reservations import reservation_of
 from agent.station.session import Phase, Session
 from agent.station.signing import REGISTER, Signing
 from agent.station.site import Site
@@ -86,7 +86,7 @@ class Beginning:
                 session.token.kind,
                 session.group,
                 session.remote_start_id,
-                take(self._site, evse, session.token, session.group),
+                reservation_of(self._site, evse, session),
                 start_wh=session.start_wh if first else None,
             )
         )
@@ -160,7 +160,7 @@ class Beginning:
                 session.token.uid if first else "",
                 session.token.kind if first else "",
                 session.group if first else "",
-                reservation=take(self._site, evse, session.token, session.group),
+                reservation=reservation_of(self._site, evse, session),
                 joined=True,
                 cable_a=_cable_a(evse),
                 samples=samples or (register,),
@@ -191,7 +191,7 @@ class Beginning:
         session.told, session.known = True, session.granted and number > 0
         if session.phase is Phase.RUNNING:
             session.joined = True
-        reservation = take(site, evse, session.token, session.group) if evse is not None and session.granted else None
+        reservation = reservation_of(site, evse, session) if session.granted else None
         cable_a = None
         if site.flexible:
             connected = evse is not None and evse.connected is True

@@ -39,6 +39,8 @@ class UnlockAnswer(Enum):
     UNLOCKED = "Unlocked"
     FAILED = "UnlockFailed"
     NOT_SUPPORTED = "NotSupported"
+    ONGOING = "OngoingAuthorizedTransaction"
+    """OCPP 2 does not end a charge by unlocking (F05.FR.02)."""
 
 
 class ResetKind(Enum):
@@ -65,6 +67,26 @@ class RemoteStart:
     remote_start_id: int | None = None
     profile: Profile | None = None
     """A TxProfile for the transaction to come."""
+    group: str = ""
+    """Group of the token, where the network tells it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartAnswer:
+    """What becomes of a remote start."""
+
+    why_not: str = ""
+    """Empty: it is accepted."""
+    transaction: str = ""
+    """Identity of the transaction that was open already, waiting for a driver (F01.FR.13)."""
+
+
+class Level(Enum):
+    """What is put in or out of service. Each level keeps its own state in OCPP 2 (G03, note 1)."""
+
+    STATION = "station"
+    EVSE = "evse"
+    CONNECTOR = "connector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +99,17 @@ class Reservation:
     token: Token
     expires_utc_s: float
     group: str = ""
+    connector: str = ""
+    """Type of connector wanted (ConnectorEnumType), where ``evse`` is 0; empty: any."""
+
+
+class ReservationEnd(Enum):
+    """How a reservation ended that the network did not end itself (ReservationUpdateStatusEnumType)."""
+
+    EXPIRED = "Expired"
+    REMOVED = "Removed"
+    NO_TRANSACTION = "NoTransaction"
+    """2.1: its driver came, and no transaction began."""
 
 
 class ReservationAnswer(Enum):

@@ -83,10 +83,26 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
+class NewsForNetwork:
+    """A part of the station has something for the network that is told when it asks for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tampered:
     """Somebody opened or tilted the charge point: a security event."""
 
     detail: str
 
 
-Effect = Record | Keep | Send | AskAuthorisation | ReportStatus | ReportMeter | AnswerUnlock | Restart | Tampered
+Effect = (
+    Record
+    | Keep
+    | Send
+    | AskAuthorisation
+    | ReportStatus
+    | ReportMeter
+    | AnswerUnlock
+    | Restart
+    | NewsForNetwork
+    | Tampered
+)

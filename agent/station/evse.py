@@ -35,6 +35,10 @@ class Evse:
     faults: dict[FaultCode, FaultReport] = field(default_factory=dict)
     wanted_operative: bool = True
     """As the operator wants it. A running transaction is let finish first."""
+    connector_operative: bool = True
+    """Its connector, which has a state of its own in OCPP 2."""
+    station_operative: bool = True
+    """So has the station as a whole."""
     held_back: bool = False
     """Out of service for a while whatever the operator wants: new software is about to be installed."""
     made_safe: bool = False
@@ -74,6 +78,11 @@ class Evse:
     """Mark of the session's document as written last."""
 
     @property
+    def connector_type(self) -> str:
+        """ConnectorEnumType of OCPP 2: what IEC 61851 mode 3 has in the markets this is made for."""
+        return "sType2" if self.socket else "cType2"
+
+    @property
     def socket(self) -> bool:
         return self.config.connector is schema.ConnectorType.SOCKET
 
@@ -86,7 +95,12 @@ class Evse:
     def in_transaction(self) -> bool:
         """A transaction is open here, or energy may flow."""
         session = self.session
-        return session is not None and (session.phase in (Phase.RUNNING, Phase.STOPPING) or session.open)
+        return session is not None and (self.charges or session.open)
+
+    @property
+    def charges(self) -> bool:
+        """A charge runs, or is being ended."""
+        return self.session is not None and self.session.phase in (Phase.RUNNING, Phase.STOPPING)
 
     @property
     def metered(self) -> Session | None:
@@ -99,7 +113,8 @@ class Evse:
     @property
     def operative(self) -> bool:
         """Somebody could begin here, as far as the operator, an update and a technician are concerned."""
-        return self.wanted_operative and not self.held_back and not self.made_safe
+        wanted = self.wanted_operative and self.connector_operative and self.station_operative
+        return wanted and not self.held_back and not self.made_safe
 
     @property
     def in_service(self) -> bool:

@@ -8,12 +8,12 @@ from agent.journal.events import StartTrigger, StopReason
 from agent.link.messages import TokenPresented
 from agent.station.authorisation import Ask, Authorisation, Decision, Verdict
 from agent.station.charging.documents import document
-from agent.station.commands import RemoteStart
+from agent.station.commands import RemoteStart, StartAnswer
 from agent.station.evse import Evse
 from agent.station.reservations import by_group_only, obstacle, own_evse
 from agent.station.session import Phase, Session
 from agent.station.site import Site
-from agent.station.tokens import Token, TokenStatus
+from agent.station.tokens import CENTRAL, NO_AUTHORIZATION, Token
 from agent.station.transactions import Transactions
 
 log = logging.getLogger(__name__)
@@ -42,42 +42,55 @@ class Readers:
         if message.evse and message.evse not in self._site.evses:
             log.warning("reader %s names EVSE %d, which is not configured", message.reader, message.evse)
             return
-        known = self._authorisation.known(token)
-        group = known.group if known is not None and known.status is TokenStatus.ACCEPTED else ""
+        group = self._authorisation.group_of(token)
+        if self._is_master(group):
+            self._end_all(token)
+            return
         if self._use_own(token, group, message.evse):
             return
         self._judge(Ask(token, message.evse, None, False, 0.0), self._authorisation.decide(token, self._site.online))
 
-    def remote_start(self, request: RemoteStart) -> bool:
-        """Start on the network's word. False when no EVSE can take it (OCPP 1.6 §5.11)."""
-        if (request.evse is not None and request.evse not in self._site.evses) or not _storable(request.token.uid):
-            return False
+    def remote_start(self, request: RemoteStart) -> StartAnswer:
+        """Start on the network's word, where an EVSE can take it (OCPP 1.6 §5.11; 2.0.1 F01, F02)."""
+        if request.evse is not None and request.evse not in self._site.evses:
+            return StartAnswer("no such EVSE")
+        if not _storable(request.token.uid):
+            return StartAnswer("no such identifier can be")
         number = request.evse or 0
         known = self._authorisation.known(request.token)
-        group = known.group if known else ""
+        group = request.group or (known.group if known else "")
+        if self._is_master(group):
+            return StartAnswer("a master pass starts nothing")  # C12.FR.09, C16.FR.03
         profile = document(request.profile) if request.profile is not None else None
         evse, why = self.place(request.token, number, group)
         if why and self._group_may_open(request.token, number, group):
             # OCPP 1.6 §5.13: only the network knows the group that the EVSE is reserved for.
             self._authorisation.ask(request.token, number, True, request.remote_start_id, profile)
-            return True
+            return StartAnswer()
         if not why and evse is None:
             # Unlike a card, a command has no person beside it who chooses: take the first free one.
             evse = self._free(number, request.token, group)[0]
         if evse is None or evse.stopped_by_fault:
-            log.info("remote start for token %s is refused: %s", request.token.masked, why or "fault")
-            return False
-        if self._site.settings.boolean("AuthCtrlr.AuthorizeRemoteStart"):
+            why = why or "the EVSE has a fault"
+            log.info("remote start for token %s is refused: %s", request.token.masked, why)
+            return StartAnswer(why)
+        session = evse.session
+        answer = StartAnswer(transaction=session.transaction if session is not None and session.open else "")
+        # C03.FR.01, C05.FR.01: what the network has made up itself need not be asked about.
+        made_up = self._site.flexible and request.token.kind in (CENTRAL, NO_AUTHORIZATION)
+        if self._site.settings.boolean("AuthCtrlr.AuthorizeRemoteStart") and not made_up:
             ask = Ask(request.token, evse.id, request.remote_start_id, True, 0.0, profile)
             self._judge(ask, self._authorisation.decide(request.token, self._site.online))
-            return True
+            return answer
         self._transactions.authorise(
             evse, request.token, group, StartTrigger.REMOTE_START, request.remote_start_id, profile
         )
-        return True
+        return answer
 
     def _group_may_open(self, token: Token, number: int, group: str) -> bool:
         site = self._site
+        if site.flexible:
+            return False  # the request names the group, or there is none (F01.FR.21, F01.FR.22)
         places = [evse for evse in self._among(number) if self._transactions.usable(evse)]
         closed = bool(places) and all(obstacle(site, evse, token, group) for evse in places)
         return closed and not group and site.online and by_group_only(site, site.evses.get(number), token)
@@ -94,9 +107,16 @@ class Readers:
         if decision.verdict is not Verdict.ACCEPT:
             self._refuse(ask, decision.why)
             return
+        if self._is_master(group):
+            if ask.remote:
+                self._refuse(ask, "a master pass starts nothing")
+            else:
+                self._end_all(ask.token)
+            return
         if not ask.remote and self._use_own(ask.token, group, ask.evse):
             return
-        evse, why = self.place(ask.token, ask.evse, group)
+        allowed = decision.info.evses if decision.info else ()
+        evse, why = self.place(ask.token, ask.evse, group, allowed)
         if why:
             self._refuse(ask, why)
             return
@@ -105,6 +125,23 @@ class Readers:
         self._transactions.authorise(evse, ask.token, group, trigger, ask.remote_start_id, ask.profile, cap)
         if not ask.remote:
             self._show("accepted", [evse] if evse else self._free(ask.evse))
+
+    # ---- master pass (2.0.1 C16) ---------------------------------------------------------------------------------
+
+    def _is_master(self, group: str) -> bool:
+        master = self._site.settings.string("AuthCtrlr.MasterPassGroupId")
+        return bool(master) and group.casefold() == master.casefold()
+
+    def _end_all(self, token: Token) -> None:
+        """There is nothing to choose with: every transaction ends, every plug comes free (C16.FR.02)."""
+        log.warning("a master pass ends every transaction")
+        for session in list(self._site.waiting):
+            self._transactions.stop_waiting(session, StopReason.MASTER_PASS, token)
+        for evse in self._site.evses.values():
+            self._transactions.stop(evse, StopReason.MASTER_PASS, token)
+            if evse.session is not None:
+                evse.session.hold_cable = False
+        self._show("accepted", list(self._site.evses.values()))
 
     # ---- what a token may already own ---------------------------------------------------------------------------
 
@@ -152,12 +189,21 @@ class Readers:
 
     # ---- where a new session may go -----------------------------------------------------------------------------
 
-    def place(self, token: Token, number: int, group: str = "") -> tuple[Evse | None, str]:
-        """Choose the EVSE of a new session: (EVSE, "") or (None for the next plugged, "") or (None, why not)."""
+    def place(
+        self, token: Token, number: int, group: str = "", allowed: tuple[int, ...] = ()
+    ) -> tuple[Evse | None, str]:
+        """Choose the EVSE of a new session: (EVSE, "") or (None for the next plugged, "") or (None, why not).
+
+        ``allowed``: the EVSEs that the token may use; empty: all.
+        """
         among = [evse for evse in self._among(number) if self._transactions.usable(evse)]
         if not among:
             return None, self._site.books.text if self._site.books.closed else "no EVSE is in service"
         site = self._site
+        if allowed:
+            among = [evse for evse in among if evse.id in allowed]  # C01.FR.21
+            if not among:
+                return None, "the token does not hold for this EVSE"
         closed = [why for evse in among if (why := obstacle(site, evse, token, group))]
         if len(closed) == len(among):
             return None, closed[0]
@@ -172,12 +218,13 @@ class Readers:
         if plugged:
             # Several wait: the one who plugged in last is the one who stands at the reader.
             return max(plugged, key=lambda evse: evse.connected_at), ""
-        free = self._free(number, token, group)
+        free = [evse for evse in self._free(number, token, group) if evse in among]
         if not free:
             return None, "every EVSE is in use"
         if len(self._site.waiting) >= len(free):
             return None, "others wait already for each free EVSE"
-        return (free[0], "") if alone else (None, obstacle(site, None, token, group))
+        # Which one is plugged next cannot be known: who may not use all of them is given one.
+        return (free[0], "") if alone or allowed else (None, obstacle(site, None, token, group))
 
     @staticmethod
     def _may_begin_again(evse: Evse, token: Token, group: str, alone: bool) -> bool:

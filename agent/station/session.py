@@ -132,6 +132,8 @@ class Session:
     """Taken when the charging began, for a start that is told when energy flows. Not kept over restarts."""
     cost: float | None = None
     """As the network has told last, while such a bound is set."""
+    reserved: int | None = None
+    """Number of the reservation that the driver has used up, until an event tells it (OCPP 2)."""
 
     @property
     def open(self) -> bool:
@@ -166,7 +168,7 @@ class Session:
             self.cap,
             self.profile is None,
             (self.granted, self.told, self.closed, self.joined, self.ends, self.cause, self.trigger_end),
-            (self.flowed, self.apart, self.barred, self.phases, self.limits, self.limit_reached),
+            (self.flowed, self.apart, self.barred, self.phases, self.limits, self.limit_reached, self.reserved),
             len(self.signed),
             len(self.history),
             self.history[-1][0] if self.history else 0.0,
@@ -230,6 +232,7 @@ class Session:
             "limits": asdict(self.limits) if self.limits else None,
             "limit_reached": self.limit_reached.value if self.limit_reached else None,
             "cost": self.cost,
+            "reserved": self.reserved,
         }
 
     @classmethod
@@ -278,6 +281,7 @@ _PLAIN: Mapping[str, Any] = {
     "limits": None,
     "limit_reached": None,
     "cost": None,
+    "reserved": None,
 }
 
 

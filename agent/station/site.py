@@ -11,7 +11,7 @@ from agent.config.schema import Config
 from agent.journal.events import Event, Stamp
 from agent.link.messages import FaultCode, FaultReport, ToControl
 from agent.station.books import Books
-from agent.station.commands import Reservation, ResetKind
+from agent.station.commands import Reservation, ReservationEnd, ResetKind
 from agent.station.effects import Effect, Keep, Record, Send
 from agent.station.evse import Evse
 from agent.station.grid import GridLimit
@@ -38,6 +38,8 @@ class Site:
     """Authorised at a common reader and not at an EVSE yet, oldest first."""
     reservations: dict[int, Reservation] = field(default_factory=dict)
     """By number."""
+    ended: dict[int, ReservationEnd] = field(default_factory=dict)
+    """Reservations of which the network does not know yet that they ended, by number (OCPP 2)."""
     list_conflicts: set[str] = field(default_factory=set)
     """Keys of tokens on which the local list and the network disagree."""
     faults: dict[FaultCode, FaultReport] = field(default_factory=dict)

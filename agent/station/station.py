@@ -26,6 +26,7 @@ from agent.link.messages import (
     Welcome,
 )
 from agent.link.signing import SignedSet, SigningReport
+from agent.station.access import Access
 from agent.station.authorisation import Authorisation
 from agent.station.availability import Availability
 from agent.station.books import Books
@@ -114,6 +115,7 @@ class Station:
         self._readers = Readers(self._site, self._authorisation, self._transactions)
         self._buttons = Buttons(self._site, self._transactions)
         self._availability = Availability(self._site, self._transactions, kept)
+        self.access = Access(self._readers, self._availability, self._reservations)
         self._charging = SmartCharging(self._site, kept)
         self._permits = Permits(self._site, self._charging.limits)
         self._statuses = Statuses(self._site)
@@ -257,7 +259,7 @@ class Station:
         if request.profile is not None and (why := self._charging.remote_objection(request.profile)):
             log.info("remote start refused: %s", why)
             return False, self._settle()
-        return self._readers.remote_start(request), self._settle()
+        return not self._readers.remote_start(request).why_not, self._settle()
 
     def remote_stop(self, transaction: str, moment: Moment) -> tuple[bool, list[Effect]]:
         """False when no transaction of this identity is open."""
@@ -356,12 +358,10 @@ class Station:
         """To be read only."""
         return self._charging
 
-    def with_transactions(
-        self, deed: Callable[[TransactionDesk], _Answer], moment: Moment
-    ) -> tuple[_Answer, list[Effect]]:
-        """Ask or tell something about transactions."""
+    def within(self, deed: Callable[[], _Answer], moment: Moment) -> tuple[_Answer, list[Effect]]:
+        """Ask or tell a part of the station something (``desk``, ``access``)."""
         self._site.moment = moment
-        return deed(self.desk), self._settle()
+        return deed(), self._settle()
 
     def with_charging(self, deed: Callable[[SmartCharging], _Answer], moment: Moment) -> tuple[_Answer, list[Effect]]:
         """Ask or tell smart charging something."""

@@ -93,8 +93,8 @@ def derive(evse: Evse, control_gone: bool, reserved: bool = False) -> ConnectorS
     if not evse.in_service:
         return ConnectorStatus.UNAVAILABLE
     session = evse.session
-    if session is None and reserved:
-        return ConnectorStatus.RESERVED
+    if (session is None or session.vacant) and reserved:
+        return ConnectorStatus.RESERVED  # 2.0.1 G03.FR.09, whatever is plugged in
     if session is None:
         occupied = evse.connected or evse.cable_in
         return ConnectorStatus.PREPARING if occupied else ConnectorStatus.AVAILABLE

@@ -44,6 +44,7 @@ TRIGGERS: Mapping[StopReason, Trigger] = {
     StopReason.IMMEDIATE_RESET: Trigger.RESET_COMMAND,
     StopReason.SCHEDULED_RESET: Trigger.RESET_COMMAND,
     StopReason.LOCAL: Trigger.STOP_AUTHORIZED,
+    StopReason.MASTER_PASS: Trigger.STOP_AUTHORIZED,
     StopReason.REMOTE: Trigger.REMOTE_STOP,
     StopReason.STOPPED_BY_EV: Trigger.CHARGING_STATE_CHANGED,
     StopReason.TIMEOUT: Trigger.EV_CONNECT_TIMEOUT,

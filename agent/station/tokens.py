@@ -21,6 +21,16 @@ class TokenStatus(Enum):
     CONCURRENT_TX = "ConcurrentTx"
 
 
+NO_AUTHORIZATION = "NoAuthorization"
+"""Type of the identifier where nobody is asked for one (2.0.1 C02)."""
+CENTRAL = "Central"
+"""Type of an identifier that the network has made up for one transaction (2.0.1 C05)."""
+LOCAL = "Local"
+"""Type of an identifier made up at the charge point, a parking ticket say (2.0.1 C06)."""
+KEY_CODE = "KeyCode"
+"""Type of a number that a driver knows by heart (2.0.1 C04)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """An identifier as presented. Compared without regard to case (OCPP 1.6 CiString)."""
@@ -35,7 +45,9 @@ class Token:
 
     @property
     def masked(self) -> str:
-        """How it may stand in a log: enough to tell cards apart, not enough to copy one."""
+        """How it may stand in a log: enough to tell cards apart, not enough to copy one. Nothing of a PIN (C04.FR.04)."""
+        if self.kind == KEY_CODE:
+            return "…"
         return f"{self.uid[:2]}…{self.uid[-2:]}" if len(self.uid) >= 8 else "…"
 
 
@@ -46,6 +58,18 @@ class TokenInfo:
     status: TokenStatus
     group: str = ""
     expires_utc_s: float | None = None
+    word: str = ""
+    """The network's own word, where it is finer than ``status`` (2.0.1: NoCredit, NotAtThisTime and so on)."""
+    evses: tuple[int, ...] = ()
+    """It holds for these alone; empty: for all (2.0.1 C01.FR.21)."""
+
+    @property
+    def told(self) -> str:
+        """What the network said."""
+        return self.word or self.status.value
+
+    def holds_at(self, evse: int) -> bool:
+        return not self.evses or evse in self.evses
 
 
 def status_at(info: TokenInfo, utc_s: float) -> TokenStatus:
@@ -55,14 +79,33 @@ def status_at(info: TokenInfo, utc_s: float) -> TokenStatus:
     return info.status
 
 
+def listed_status(info: TokenInfo) -> str:
+    """Return status and EVSEs as one text, for the local list's rows."""
+    return info.status.value + (f"@{','.join(map(str, info.evses))}" if info.evses else "")
+
+
+def document_of(info: TokenInfo) -> dict[str, Any]:
+    """Return an answer JSON-ready. What OCPP 1.6 does not know only where it is there."""
+    document: dict[str, Any] = {"status": info.status.value, "group": info.group, "expires_utc_s": info.expires_utc_s}
+    document |= {"word": info.word} if info.word else {}
+    return document | ({"evses": list(info.evses)} if info.evses else {})
+
+
 def info_of(document: Mapping[str, Any] | None) -> TokenInfo | None:
     """Read an answer that was kept; None when there is none, or it cannot be read."""
     if document is None:
         return None
     try:
         expires = document.get("expires_utc_s")
-        status, group = TokenStatus(document["status"]), str(document.get("group", ""))
-        return TokenInfo(status, group, None if expires is None else float(expires))
+        word, _, places = document["status"].partition("@")
+        evses = document.get("evses") or [int(place) for place in places.split(",") if place]
+        return TokenInfo(
+            TokenStatus(word),
+            str(document.get("group", "")),
+            None if expires is None else float(expires),
+            str(document.get("word", "")),
+            tuple(evses),
+        )
     except (KeyError, TypeError, ValueError, AttributeError):
         log.warning("a kept token cannot be read and is forgotten")
         return None

@@ -18,7 +18,7 @@ from agent.station.closing import Closing
 from agent.station.evse import Evse
 from agent.station.metering import Metering
 from agent.station.points import Point, ends_unauthorised, ends_unconnected, read
-from agent.station.reservations import obstacle
+from agent.station.reservations import obstacle, take, unused
 from agent.station.roaming import cap_wake, used_up
 from agent.station.session import NOBODY, Cap, Phase, Session
 from agent.station.session_store import SessionStore
@@ -29,7 +29,7 @@ from agent.station.tokens import Token, TokenInfo, TokenStatus
 
 log = logging.getLogger(__name__)
 
-_BY_AUTHORISATION = (StopReason.LOCAL, StopReason.REMOTE, StopReason.DE_AUTHORIZED)
+_BY_AUTHORISATION = (StopReason.LOCAL, StopReason.REMOTE, StopReason.DE_AUTHORIZED, StopReason.MASTER_PASS)
 """They end the authorisation. Whether the transaction ends with it is for TxStopPoint to say."""
 
 
@@ -105,6 +105,7 @@ class Transactions:
             session.remote_start_id, session.profile, session.cap = remote_start_id, profile, cap
             session.stopped, session.cause, session.final_wh, session.left = None, None, None, False
             session.authorised = site.moment.stamp()
+            session.reserved = take(site, evse, token, group) if site.flexible else None
             if session.open:
                 self._beginning.granted(evse, session)
         else:
@@ -112,6 +113,7 @@ class Transactions:
                 Phase.WAITING, token, trigger, site.moment.stamp(), site.next_order(), group, remote_start_id
             )
             session.profile, session.cap = profile, cap
+            session.reserved = take(site, evse, token, group) if site.flexible else None  # H03.FR.09
             if evse is None:
                 site.waiting.append(session)
             else:
@@ -189,6 +191,7 @@ class Transactions:
         if session is None or session.phase is not Phase.WAITING:
             return
         log.info("EVSE %d: the authorisation of token %s lapses", evse.id, session.token.masked)
+        unused(self._site, session)
         if session.open:
             self._stop_idle(evse, session, reason, None, None)
         else:
@@ -197,6 +200,7 @@ class Transactions:
     def _drop_waiting(self, session: Session, reason: StopReason, token: Token | None = None) -> None:
         site = self._site
         site.waiting = [other for other in site.waiting if other is not session]
+        unused(site, session)
         if session.open:
             self._closing.at_once(None, session, reason, uid=token.uid if token else "")
 

@@ -42,6 +42,7 @@ STOP_REASONS: Mapping[StopReason, str] = {
     StopReason.GROUND_FAULT: "Other",
     StopReason.IMMEDIATE_RESET: "HardReset",
     StopReason.LOCAL: "Local",
+    StopReason.MASTER_PASS: "Other",
     StopReason.OTHER: "Other",
     StopReason.OVERCURRENT_FAULT: "Other",
     StopReason.POWER_LOSS: "PowerLoss",
