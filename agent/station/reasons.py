@@ -112,7 +112,7 @@ def reasons(evse: Evse, site: Site, limit_a: float, asking: bool, control_gone: 
 
 def _session_reasons(evse: Evse, limit_a: float, asking: bool, reserved: bool) -> list[Reason]:
     session = evse.session
-    if session is None:
+    if session is None or session.vacant:
         if reserved:
             return [Reason("reserved", "kept for somebody who reserved it", "use another outlet, or wait")]
         if asking:

@@ -11,7 +11,7 @@ from agent.config.schema import Installation
 from agent.journal.events import ChargingState, MeterSampled, StopReason, TransactionUpdated, Trigger
 from agent.link.messages import MeterSample
 from agent.ocpp.v16.render import Renderer16
-from agent.station.commands import Reservation
+from agent.station.commands import RemoteStart, Reservation
 from agent.station.points import Facts, Point, begins, ends_unauthorised, ends_unconnected
 from agent.station.session import Phase
 from agent.station.tokens import Token, TokenInfo, TokenStatus
@@ -27,6 +27,12 @@ def flexible(start="PowerPathClosed", stop="EVConnected,Authorized", evses=1, so
 
 def updates(world):
     return [event for event in world.records if isinstance(event, TransactionUpdated)]
+
+
+def at_the_desk(world, deed):
+    answer = deed(world.station.desk)
+    world.do(world.station.timer(world.moment()))
+    return answer
 
 
 def charging(world):
@@ -171,7 +177,7 @@ def test_what_is_open_goes_on_as_it_began_when_the_network_changes_its_version()
     world.run(1)
     (started,) = world.started()
     assert started.token == ""
-    world.do(world.station.with_transactions(lambda desk: desk.speak(flexible=False), world.moment())[1])
+    at_the_desk(world, lambda desk: desk.speak(flexible=False))
     world.tap()
     world.run(3)
     world.tap()
@@ -198,9 +204,53 @@ def test_values_from_before_anybody_was_authorised_belong_to_no_transaction_of_1
     assert set(early) == {True, False}
 
 
+def test_a_vehicle_without_a_driver_waits_for_one_and_holds_no_cable():
+    world = flexible("EVConnected")
+    world.plug()
+    world.run(2)
+    assert world.session().open
+    assert world.reasons() == ["not_authorised"]
+    assert not world.outlets[1].hold
+    assert world.status() == "Preparing"
+
+
+def test_a_remote_start_joins_the_transaction_of_the_vehicle_that_waits():
+    """F01.FR.13, F01.FR.19, F01.FR.25."""
+    world = flexible("EVConnected")
+    world.plug()
+    world.run(1)
+    assert world.call("remote_start", RemoteStart(Token("APP", "Central"), 1, 7))
+    (granted,) = updates(world)
+    assert (granted.trigger, granted.remote_start_id) == (Trigger.REMOTE_START, 7)
+    assert (granted.token, granted.token_kind) == ("APP", "Central")
+    assert granted.transaction == world.started()[0].transaction
+    world.run(3)
+    assert world.outlets[1].closed
+    assert not world.call("remote_start", RemoteStart(Token("OTHER", "Central"), 1, 8))  # F01.FR.24
+
+
+def test_what_is_open_is_told_when_the_network_asks():
+    """F06.FR.07, E14.FR.02."""
+    world = flexible("EVConnected,Authorized", evses=2)
+    desk = world.station.desk
+
+    def ask(number):
+        return at_the_desk(world, lambda desk: desk.trigger(number))
+
+    assert not ask(None)
+    world.plug(2)
+    world.run(1)
+    assert desk.open() == {world.started()[0].transaction: 2}
+    assert not ask(1)
+    assert ask(2)
+    told = updates(world)[-1]
+    assert (told.trigger, told.state) == (Trigger.TRIGGER, ChargingState.EV_CONNECTED)
+    assert [sample.measurand for sample in told.samples] == ["Energy.Active.Import.Register"]
+
+
 def test_which_version_is_spoken_is_known_again_after_a_restart():
     world = World(config(), {START: "EVConnected"})
-    world.do(world.station.with_transactions(lambda desk: desk.speak(flexible=True), world.moment())[1])
+    at_the_desk(world, lambda desk: desk.speak(flexible=True))
     world.restart_agent()
     world.plug()
     world.run(1)
