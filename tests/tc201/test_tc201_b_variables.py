@@ -313,7 +313,7 @@ async def test_tc_b_12_cs_get_base_report_configuration_inventory(rig: Rig201) -
     for entry in entries:  # B07.FR.07
         assert any(each["mutability"] != "ReadOnly" for each in entry["variableAttribute"])
         assert "dataType" in entry["variableCharacteristics"]
-    (password,) = [entry for entry in entries if entry["variable"]["name"] == "BasicAuthPassword"]
+    (password,) = [entry for entry in entries if names([entry]) == {"SecurityCtrlr.BasicAuthPassword"}]
     assert password["variableAttribute"] == [{"type": "Actual", "mutability": "WriteOnly", "persistent": True}]
 
 
