@@ -19,6 +19,7 @@ TEXT
 here=$(cd "$(dirname "$0")" && pwd)
 root=/opt/evse-agent
 etc=/etc/evse-agent
+roots=/etc/evse-manufacturer
 lib=/usr/local/lib
 bin=/usr/local/bin
 config='' wheels='' start=yes downgrade='' action=install purge='' packaged=''
@@ -105,7 +106,7 @@ put_units() {
 # The manufacturer's roots, where the bundle carries them: what updates must be signed with (docs/updates.md).
 put_roots() {
     for pem in "$here"/manufacturer/*.pem; do
-        [ ! -e "$pem" ] || install -D -m 644 "$pem" "$etc/manufacturer/${pem##*/}"
+        [ ! -e "$pem" ] || install -D -m 644 "$pem" "$roots/${pem##*/}"
     done
 }
 
@@ -170,7 +171,7 @@ remove_all() {
     rm -rf "$root" /run/evse-agent
     ! running || systemctl daemon-reload
     if [ -n "$purge" ]; then
-        rm -rf "$etc" /var/lib/evse-agent /var/lib/evse-control /var/log/evse-agent
+        rm -rf "$etc" "$roots" /var/lib/evse-agent /var/lib/evse-control /var/log/evse-agent
         rm -rf /etc/systemd/system/evse-control.service.d /etc/systemd/system/evse-agent.service.d
         rm -rf /etc/systemd/system/evse-console@*.service.d /etc/systemd/system/*.wants/evse-console@*.service
         for user in evse-console evse-control evse; do userdel "$user" 2>/dev/null || true; done

@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.config.schema import Update
 from agent.slots.guard import Slots
 
-TRUSTED = Path("/etc/evse-agent/manufacturer")
+TRUSTED = Path("/etc/evse-manufacturer")
 """The manufacturer's roots. Root's own folder: those that the network installs are the agent's, who may be attacked."""
 
 
