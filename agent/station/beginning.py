@@ -75,6 +75,7 @@ class Beginning:
         remote = session.trigger is StartTrigger.REMOTE_START
         first = not session.known
         session.known = True
+        samples = self._late_register(evse, session)
         self._site.record(
             TransactionUpdated(
                 session.transaction,
@@ -87,10 +88,21 @@ class Beginning:
                 session.group,
                 session.remote_start_id,
                 reservation_of(self._site, evse, session),
+                samples=samples,
                 start_wh=session.start_wh if first else None,
             )
         )
         log.info("EVSE %d: token %s charges in transaction %s", evse.id, session.token.masked, session.transaction)
+
+    def _late_register(self, evse: Evse, session: Session) -> tuple[SampledValue, ...]:
+        """The register at the start, where the meter was silent then. Nothing has flowed since."""
+        if not session.stale:
+            return ()
+        sample = evse.fresh_meter(self._site.now)
+        if sample is not None:
+            session.start_wh = session.register_wh = sample.energy_import_wh
+        session.stale = False
+        return (SampledValue(REGISTER, session.start_wh, "Wh", context=Context.TRANSACTION_BEGIN),)
 
     # ---- pieces --------------------------------------------------------------------------------------------------
 
@@ -110,6 +122,7 @@ class Beginning:
         self._identify(session)
         session.start_wh = session.register_wh = register_wh
         session.joined = evse.connected is True
+        session.stale = stale and not session.granted
         samples = self._metering.begin(evse, session) if session.joined else ()
         self._record(evse.id, session, samples, stale, evse)
 

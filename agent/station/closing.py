@@ -70,7 +70,7 @@ class Closing:
             session.final_wh = session.start_wh
             sample = evse.fresh_meter(site.now) if evse is not None and session.joined else None
             if sample is not None:
-                session.final_wh = max(sample.energy_import_wh, session.start_wh)
+                session.final_wh, session.stale = max(sample.energy_import_wh, session.start_wh), False
         samples = self._metering.end(evse, session) if evse is not None and session.joined else ()
         self._end(evse.id if evse is not None else 0, session, samples)
 

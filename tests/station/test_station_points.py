@@ -8,8 +8,10 @@ import pytest
 from station_world import World, config
 
 from agent.config.schema import Installation
-from agent.journal.events import ChargingState, MeterSampled, StopReason, TransactionUpdated, Trigger
+from agent.journal.events import ChargingState, Context, MeterSampled, StopReason, TransactionUpdated, Trigger
 from agent.link.messages import MeterSample
+from agent.ocpp.v2.render import Renderer2
+from agent.ocpp.v2.version import Version
 from agent.ocpp.v16.render import Renderer16
 from agent.station.commands import RemoteStart, Reservation
 from agent.station.points import Facts, Point, begins, ends_unauthorised, ends_unconnected
@@ -246,6 +248,29 @@ def test_what_is_open_is_told_when_the_network_asks():
     told = updates(world)[-1]
     assert (told.trigger, told.state) == (Trigger.TRIGGER, ChargingState.EV_CONNECTED)
     assert [sample.measurand for sample in told.samples] == ["Energy.Active.Import.Register"]
+
+
+def test_a_meter_that_was_silent_at_the_start_tells_its_register_with_the_driver():
+    """Never a register that nobody has read: found by the machine, which saw a start at 0 Wh."""
+    world = flexible("EVConnected")
+    world.outlets[1].meter_works = False
+    world.plug()
+    world.run(5)
+    (started,) = world.started()
+    assert started.meter_stale
+    assert "meterValue" not in Renderer2(Version.V201).render(started, 1.7e9, 0).payload
+    world.outlets[1].meter_works = True
+    world.run(2)
+    world.tap()
+    world.run(10)
+    (granted,) = [event for event in updates(world) if event.trigger is Trigger.AUTHORIZED]
+    assert granted.start_wh == 1000.25
+    assert [(sample.value, sample.context) for sample in granted.samples] == [(1000.25, Context.TRANSACTION_BEGIN)]
+    world.unplug()
+    world.run(5)
+    (ended,) = world.ended()
+    assert ended.meter_wh == world.outlets[1].register_wh
+    assert not ended.meter_stale
 
 
 def test_which_version_is_spoken_is_known_again_after_a_restart():

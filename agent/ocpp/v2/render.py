@@ -134,7 +134,9 @@ class Renderer2:
             payload["reservationId"] = event.reservation
         if event.evse and state is not ChargingState.IDLE:
             payload["evse"] = _evse(event.evse)  # E01.FR.16
-            begin = event.samples or (register(event.meter_wh, Context.TRANSACTION_BEGIN),)
+            begin = event.samples
+            if not begin and not (event.meter_stale and not event.token):  # else it comes with the driver
+                begin = (register(event.meter_wh, Context.TRANSACTION_BEGIN),)
             _values(payload, by_time(begin, utc_s))  # E01.FR.09
         _cable(payload, event.cable_a, event.phases)
 
