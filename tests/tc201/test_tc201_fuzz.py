@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -27,10 +28,12 @@ from agent.config.schema import Station as StationConfig
 from agent.files.job import TransferError, Trouble
 from agent.link.messages import Permit, Withdraw
 from agent.ocpp.schema import Schemas
+from simulators.csms import CallRefused, Csms
 from simulators.csms.v2 import FIXED, TAKEN
 from tests.fuzz16.odd_schema import Asked
 from tests.fuzz16.virtual_agent import VirtualAgent, VirtualHardware, World, call_text, on_this_clock
 from tests.tc16.hardware import Outlet
+from tests.tc16.rig import ID, Rig
 from tests.tc201.odd201 import ACTIONS_21, ACTIONS_201, ODD, TRANSACTION
 
 EXAMPLES = int(os.environ.get("FUZZ201_EXAMPLES", "12"))
@@ -329,6 +332,49 @@ def test_any_frame_at_all(tmp_path: Path, version: str, frames: list[str | bytes
         assert not conversation.hardware.outlets[2].closed
 
     talk(tmp_path, version, story)
+
+
+@pytest.mark.timeout(0)
+@every_version
+@settings(
+    deadline=None,
+    phases=[Phase.generate],
+    max_examples=max(2, EXAMPLES // 20),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
+)
+@given(st.data())
+def test_over_a_websocket(tmp_path: Path, version: str, data: st.DataObject) -> None:
+    """The same, with real wires, a stand-in control and the CSMS simulator."""
+    asked: list[Asked] = data.draw(st.lists(ODD[version].requests(), min_size=15, max_size=25))
+
+    def speaks(config: Config) -> Config:
+        return replace(config, ocpp=replace(config.ocpp, versions=(version,)))
+
+    async def run(folder: Path) -> None:
+        async with Csms(versions=[version]) as csms:
+            rig = Rig(folder, csms, evses=2, change=speaks)
+            rig.hardware.start()
+            try:
+                await rig.start_agent(wait=False)
+                await csms.wait_for("StatusNotification", count=2, charge_point=ID, timeout_s=PATIENCE_S)
+                for action, drawn, codes in asked:
+                    if action in ("Reset", "SetNetworkProfile"):
+                        continue  # these make it leave, or leave for another network
+                    TRIED["websocket"] += 1
+                    payload = meant(drawn, "none")
+                    try:
+                        answer = [3, "", await csms.session(ID).call_raw(action, payload, PATIENCE_S)]
+                    except CallRefused as refusal:
+                        answer = [4, "", refusal.code, refusal.description]
+                    judge(version, (action, payload, codes), answer)
+                assert not any(outlet.closed for outlet in rig.hardware.outlets.values())
+            finally:
+                await rig.stop_agent()
+                rig.hardware.close()
+            assert csms.anomalies == []
+
+    with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+        asyncio.run(run(Path(folder)))
 
 
 @pytest.mark.parametrize(("version", "actions"), [("ocpp2.0.1", ACTIONS_201), ("ocpp2.1", ACTIONS_21)])
