@@ -1,9 +1,13 @@
-"""Memory and processor time of the two processes with two EVSEs on the lab's hardware: charging, and idle."""
+"""Memory and processor time of the two processes with two EVSEs on the lab's hardware: charging, and idle.
+
+Under OCPP 1.6, and beside it under 2.0.1: only the version in use is imported.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ from simulators.charger import Charger
 from simulators.csms.process import CsmsProcess
 from simulators.lab.process import Lab
 
-from .figures import Figure
+from .figures import Figure, ratio
 from .machine import cpu_s, memory, memory_alone_mb, progress
 from .site import FAST_BACK_OFF
 
@@ -24,12 +28,32 @@ SETTLE_S = 3.0
 PROCESSES = ("control", "agent")
 
 
+VERSIONS = {"": "ocpp1.6", "ocpp201_": "ocpp2.0.1"}
+"""Prefix of the figures' names → sub-protocol."""
+
+
 def measure(scratch: Path, window_s: float) -> list[Figure]:
-    """One charge on both EVSEs, then rest; CPU time is counted over ``window_s`` each and scaled to a minute."""
+    """Under each version one charge on both EVSEs, then rest; CPU time is counted over ``window_s`` each and scaled to
+    a minute."""
+    figures: list[Figure] = []
+    for prefix, version in VERSIONS.items():
+        progress(f"  under {version}")
+        under = _under(version, scratch / version, window_s)
+        figures += [replace(figure, name=prefix + figure.name) for figure in under]
+    found = {figure.name: figure.value for figure in figures}
+    compared = ("memory_idle_agent_pss_mb", "cpu_idle_minute_agent_s", "cpu_charging_minute_agent_s")
+    return figures + [
+        Figure(f"ocpp201_to_16_{name.rsplit('_', 1)[0]}_ratio", ratio(found[f"ocpp201_{name}"], found[name]))
+        for name in compared
+    ]
+
+
+def _under(version: str, scratch: Path, window_s: float) -> list[Figure]:
     (scratch / "lab" / "state").mkdir(parents=True)
-    settings = {f"ocpp.{key}": value for key, value in FAST_BACK_OFF.items()}
+    settings: dict[str, object] = {f"ocpp.{key}": value for key, value in FAST_BACK_OFF.items()}
+    settings["ocpp.versions"] = [version]
     with (
-        CsmsProcess(scratch / "csms") as csms,
+        CsmsProcess(scratch / "csms", versions=[version]) as csms,
         Lab(scratch / "lab", settings, evses=EVSES, csms=csms.url) as lab,
         Charger(lab.config_path) as charger,
     ):
