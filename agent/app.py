@@ -22,6 +22,7 @@ from agent.hard_reset import restart_machine
 from agent.joints.access import AccessWork
 from agent.joints.charging import ChargingWork
 from agent.joints.device_model import DeviceWork
+from agent.joints.display import DisplayWork
 from agent.joints.files import FileWork
 from agent.joints.local_api import LocalWork
 from agent.joints.network_verbs import NetworkVerbs
@@ -56,6 +57,7 @@ from agent.station.effects import (
     ReportStatus,
     Restart,
     Send,
+    ShowMessages,
     Tampered,
 )
 from agent.station.settings import Settings
@@ -69,7 +71,10 @@ log = logging.getLogger(__name__)
 EXIT_RESTART = 75
 """Exit status that asks the service manager for a fresh start (EX_TEMPFAIL)."""
 
-_DOCUMENTS = "session availability setting token station charging_profile reservation price fault monitor monitor_event"
+_DOCUMENTS = (
+    "session availability setting token station charging_profile reservation price "
+    "fault monitor monitor_event display"
+)
 KEPT_TABLES = tuple(_DOCUMENTS.split())
 
 _NETWORK = {
@@ -113,6 +118,7 @@ class App(NetworkVerbs):
         self.transactions = TransactionWork(self._station, self._clock, self.carry_out)
         self.access = AccessWork(self._station, self._clock, self.carry_out)
         self.charging = ChargingWork(self._station, self._clock, self.carry_out, lambda: self._tunnel.wake())
+        self.display = DisplayWork(self._station, self._clock, self.carry_out)
         self._link = ControlLink(configuration.link_path, self._from_control, self._control_lost)
         self._security = Security(configuration.paths.state_dir / "security", self._journal, self._clock)
         self._files = FileWork(configuration, self._journal, self._settings, self._clock, self._security, self)
@@ -266,6 +272,8 @@ class App(NetworkVerbs):
                 self._resetting = asyncio.create_task(self._reset(kind), name="reset")
             case NewsForNetwork():
                 self._tunnel.wake()
+            case ShowMessages(document):
+                self._local.publish("display", document)
             case Tampered(detail):
                 self._security.record(SecurityEvent.TAMPER_DETECTION, detail)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from agent.device_model.declaration import Declaration, Look, Place, Value
+from agent.device_model.display import display_declarations
 from agent.device_model.from_settings import LONGEST
 from agent.device_model.variables import DataType
 from agent.station.charging.profile import CAPACITY
@@ -31,6 +32,7 @@ _PER_MESSAGE = {
 _AVAILABLE = (
     "AlignedDataCtrlr",
     "AuthCacheCtrlr",
+    "DisplayMessageCtrlr",
     "LocalAuthListCtrlr",
     "MonitoringCtrlr",
     "ReservationCtrlr",
@@ -89,6 +91,7 @@ def declarations() -> Iterator[Declaration]:
         variable_instance="ChargingProfiles",
         maximum=CAPACITY.profiles,
     )
+    yield from display_declarations()
     yield Declaration(
         station, "ClockCtrlr", "DateTime", DataType.DATE_TIME, _now, "by this charge point's clock", monitored=False
     )

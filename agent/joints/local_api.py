@@ -14,6 +14,7 @@ from agent.files.masking import is_secret
 from agent.joints.charging import ChargingWork
 from agent.joints.configuration import ConfigWork
 from agent.joints.control import ControlWork
+from agent.joints.display import DisplayWork
 from agent.joints.service import Rooms, Service
 from agent.journal.journal import Journal
 from agent.link.messages import ToControl
@@ -21,6 +22,8 @@ from agent.local.books import methods as books_methods
 from agent.local.charging import methods as charging_methods
 from agent.local.commissioning import StatementKey
 from agent.local.commissioning import methods as commissioning_methods
+from agent.local.display import methods as display_methods
+from agent.local.display import topics as display_topics
 from agent.local.login import Access
 from agent.local.methods import Caller, Method
 from agent.local.roles import Roles, roles_of
@@ -46,6 +49,8 @@ class Agent(Protocol):
 
     @property
     def charging(self) -> ChargingWork: ...
+    @property
+    def display(self) -> DisplayWork: ...
     def status(self) -> StatusDocument: ...
     def set_uplink(self, online: bool) -> None: ...
     def live(self, evse: int) -> LiveDocument: ...
@@ -85,7 +90,7 @@ class LocalWork:
         )
         evses = [evse.id for evse in config.evses]
         self.control = ControlWork(evses, config, rooms.station, clock, agent)
-        service = Service(rooms, agent, self.config, self._note, self._publish)
+        service = Service(rooms, agent, self.config, self._note, self.publish)
         self.server = LocalServer(
             config.api_path,
             agent,
@@ -95,13 +100,15 @@ class LocalWork:
                 **service.methods(),
                 **commissioning_methods(self._statement_key, self._facts),
                 **agent.charging.methods(),
+                **display_methods(agent.display),
             },
-            topics={**_topics(evses, agent), **service.topics()},
+            topics={**_topics(evses, agent), **service.topics(), **display_topics()},
             roles=roles,
             audit=self._audited,
         )
 
-    def _publish(self, topic: str, value: Any) -> None:
+    def publish(self, topic: str, value: Any) -> None:
+        """Tell those who listen to a topic."""
         self.server.topics.publish(topic, value)
 
     async def start(self) -> None:
@@ -171,8 +178,9 @@ def catalogue() -> tuple[dict[str, Method], dict[str, Polled | Published]]:
     service = Service(nothing, nothing, nothing, nothing, nothing)
     methods |= service.methods()
     methods |= commissioning_methods(nothing, nothing)
-    methods |= charging_methods(nothing)
-    return {**server, **methods}, {**server_topics(nothing), **_topics((), nothing), **service.topics()}
+    methods |= {**charging_methods(nothing), **display_methods(nothing)}
+    topics = {**server_topics(nothing), **_topics((), nothing), **service.topics(), **display_topics()}
+    return {**server, **methods}, topics
 
 
 class _Nothing:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from agent.clock import Clock
@@ -34,6 +34,7 @@ from agent.station.commands import (
 from agent.station.effects import Effect
 from agent.station.local_list import ListAnswer, ListUpdate
 from agent.station.price_texts import PriceText
+from agent.station.pricing import Pricing
 from agent.station.station import Station
 from agent.station.tariff import RunningCost
 from agent.station.tokens import Token, TokenInfo
@@ -134,13 +135,16 @@ class NetworkVerbs(ABC):
         return self._station.meter_public_key(evse)
 
     def set_user_price(self, token: Token, text: PriceText) -> bool:
-        return self._done(self._station.set_user_price(token, text, self._clock.now()))
+        return self._price(lambda pricing: pricing.set_user_price(token.key, text))
 
     def running_cost(self, transaction: str, told: RunningCost) -> bool:
-        return self._done(self._station.running_cost(transaction, told, self._clock.now()))
+        return self._price(lambda pricing: pricing.running_cost(transaction, told))
 
     def final_cost(self, transaction: str, final: FinalCost) -> bool:
-        return self._done(self._station.final_cost(transaction, final, self._clock.now()))
+        return self._price(lambda pricing: pricing.final_cost(transaction, final))
+
+    def _price(self, deed: Callable[[Pricing], bool]) -> bool:
+        return self._done(self._station.within(lambda: deed(self._station.pricing), self._clock.now()))
 
     def set_setting(self, name: str, text: str) -> SettingAnswer:
         return self._done(self._station.set_setting(name, text, self._clock.now()))

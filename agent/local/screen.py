@@ -96,6 +96,10 @@ def _evse(evse: EvseDocument) -> Iterator[str]:
     price = evse.get("price")
     if price is not None:
         yield from _price(price)
+    display = evse.get("display")
+    if display is not None:
+        for message in display["messages"]:
+            yield from _field("Display", f"{message['text']} ({display['priority']}, message {message['id']})", 2)
     for fault in evse["faults"]:
         yield from _field("FAULT", f"{fault['code']}: {fault['detail']}", 2)
         if fault["remedy"]:
@@ -110,15 +114,19 @@ def _evse(evse: EvseDocument) -> Iterator[str]:
 
 
 def _price(price: PriceDocument) -> Iterator[str]:
+    currency = f" {price['currency']}" if price.get("currency") else ""
     if price["final_cost"] is not None:
-        yield from _field("Cost", f"{price['final_cost']} in all", 2)
+        yield from _field("Cost", f"{price['final_cost']}{currency} in all", 2)
         if price["final_text"]:
             yield from _field("", price["final_text"], 2)
         if price["qr_text"]:
             yield from _field("", price["qr_text"], 2)
         return
     if price["running_cost"] is not None:
-        yield from _field("Cost", f"{price['running_cost']} so far{', idle' if price['idle'] else ''}", 2)
+        idle = ", idle" if price["idle"] else ""
+        yield from _field("Cost", f"{price['running_cost']}{currency} so far{idle}", 2)
+    if price["final_text"]:
+        yield from _field("Cost", price["final_text"], 2)
     if price["text"]:
         yield from _field("Price", price["text"], 2)
 

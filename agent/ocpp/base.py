@@ -112,6 +112,10 @@ class BaseSession(ABC):
         """After a longer absence every status is sent; after a shorter one only what changed (2.0.1 B04.FR.01)."""
         return 60.0
 
+    def _authorised(self, token: Token, payload: Mapping[str, Any]) -> None:
+        """Take what else the answer to an Authorize says. Comes before its outcome."""
+        return None
+
     # ---- what the tunnel sees ----
 
     @property
@@ -412,6 +416,8 @@ class BaseSession(ABC):
             return
 
         def done(outcome: Outcome, _now: float) -> None:
+            if outcome.result is Result.ANSWERED:
+                self._authorised(token, outcome.payload)
             self._station.authorisation_answered(request, self._token_info(outcome.payload))
 
         expires_at = now + self._around.settings.integer("OCPPCommCtrlr.MessageTimeout")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from agent.journal.events import Event
 from agent.ocpp.access_port import AccessPort
 from agent.ocpp.charging_port import ChargingPort
+from agent.ocpp.display_port import DisplayPort
 from agent.ocpp.transaction_port import TransactionPort
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import Profile, RateUnit
@@ -99,6 +100,10 @@ class StationPort(Protocol):
     @property
     def charging(self) -> ChargingPort:
         """Smart charging as OCPP 2 asks for it."""
+
+    @property
+    def display(self) -> DisplayPort:
+        """What the driver is shown, as OCPP 2 tells it."""
 
     @property
     def access(self) -> AccessPort:

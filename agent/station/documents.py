@@ -67,6 +67,31 @@ class PriceDocument(TypedDict):
     final_text: str
     qr_text: str
     """To be shown as a QR code."""
+    currency: NotRequired[str]
+    """ISO 4217, where the network has set one."""
+
+
+class MessageDocument(TypedDict):
+    """A message of the network, in the language that suits best."""
+
+    id: int
+    text: str
+    format: str
+    """ASCII or UTF8; URI: an address; QRCODE: to be shown as a QR code."""
+    language: str
+    """RFC 5646; empty: not told."""
+    until: str | None
+    """When it goes by itself."""
+
+
+class DisplayDocument(TypedDict):
+    """What the network wants the driver to be shown at one EVSE now."""
+
+    evse: int
+    priority: str | None
+    """AlwaysFront: nothing else is shown; InFront: nothing but these, in turn; NormalCycle: in turn with what the
+    display shows by itself. None: there are no messages."""
+    messages: list[MessageDocument]
 
 
 class EvseDocument(TypedDict):
@@ -88,6 +113,8 @@ class EvseDocument(TypedDict):
     temperature_c: float | None
     transaction: TransactionDocument | None
     price: NotRequired[PriceDocument | None]
+    display: NotRequired[DisplayDocument]
+    """Only where the network has messages for the driver now."""
     reasons: list[ReasonDocument]
     """What holds charging back, most important first. Empty while energy flows."""
     faults: list[FaultDocument]

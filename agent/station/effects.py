@@ -12,6 +12,7 @@ from typing import Any
 from agent.journal.events import Event, SampledValue, Stamp
 from agent.link.messages import ToControl
 from agent.station.commands import ResetKind, StatusReport, UnlockAnswer
+from agent.station.documents import DisplayDocument
 from agent.station.tokens import Token
 
 
@@ -88,6 +89,13 @@ class NewsForNetwork:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowMessages:
+    """What the driver is shown at an EVSE has changed."""
+
+    document: DisplayDocument
+
+
+@dataclass(frozen=True, slots=True)
 class Tampered:
     """Somebody opened or tilted the charge point: a security event."""
 
@@ -104,5 +112,6 @@ Effect = (
     | AnswerUnlock
     | Restart
     | NewsForNetwork
+    | ShowMessages
     | Tampered
 )

@@ -16,7 +16,7 @@ from agent.station.statuses import Statuses
 
 
 class Facts:
-    """``listed``: tokens on the local list; ``profiles``: charging profiles installed."""
+    """``listed``: tokens on the local list; ``profiles``: charging profiles installed; ``messages``: for drivers."""
 
     def __init__(
         self,
@@ -25,12 +25,14 @@ class Facts:
         history: FaultHistory,
         listed: Callable[[], int],
         profiles: Callable[[], int],
+        messages: Callable[[], int],
     ) -> None:
         self._site = site
         self._statuses = statuses
         self._history = history
         self.listed = listed
         self.profiles = profiles
+        self.messages = messages
 
     @property
     def config(self) -> Config:

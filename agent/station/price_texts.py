@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -27,13 +27,13 @@ class PriceText:
     others: tuple[tuple[str, str], ...] = ()
     """(language, text) for other languages."""
 
-    def shown(self, settings: Settings) -> str:
-        """Return it in the language of the display, if it is there."""
+    def shown(self, settings: Settings, languages: Sequence[str] = ()) -> str:
+        """Return it in the first of these languages, then that of the display, that is there."""
         if settings.boolean("DisplayMessageCtrlr.MultiLanguage"):
-            wanted = settings.string("DisplayMessageCtrlr.Language").casefold()
-            for language, text in self.others:
-                if language.casefold() == wanted:
-                    return text
+            for wanted in (*languages, settings.string("DisplayMessageCtrlr.Language")):
+                for language, text in self.others:
+                    if language.casefold() == wanted.casefold():
+                        return text
         return self.text
 
 
@@ -46,6 +46,12 @@ def default_text(settings: Settings, online: bool) -> str:
         document = {**document, **texts.get(wanted.casefold(), {})}
     text = document.get("priceText", "")
     return plain(str(text if online else document.get("priceTextOffline", text)))
+
+
+def fallback_text(settings: Settings, online: bool) -> str:
+    """Return what is shown where no price for this driver is known (2.0.1 I04.FR.01); empty for nothing."""
+    away = "" if online else settings.string("TariffCostCtrlr.OfflineTariffFallbackMessage")
+    return plain(away or settings.string("TariffCostCtrlr.TariffFallbackMessage"))
 
 
 def default_price(settings: Settings) -> ChargingPrice | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -12,10 +12,19 @@ from agent.station.commands import FinalCost
 from agent.station.documents import PriceDocument
 from agent.station.evse import Evse
 from agent.station.metering import Metering
-from agent.station.price_texts import PriceError, PriceText, default_price, default_text
+from agent.station.price_texts import PriceError, PriceText, default_price, default_text, fallback_text, plain
 from agent.station.session import Phase, Session
 from agent.station.site import Site, earliest
-from agent.station.tariff import Account, RunningCost, account_document, account_of, decimal_wh, opened, rounded
+from agent.station.tariff import (
+    Account,
+    ChargingPrice,
+    RunningCost,
+    account_document,
+    account_of,
+    decimal_wh,
+    opened,
+    rounded,
+)
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +46,29 @@ class Shown:
     account: Account | None = None
     final: FinalCost | None = None
     register_wh: Decimal = Decimal(0)
+    unheard: bool = False
+    """It ended while the network was away."""
     saved: Any = None
 
 
 class Pricing:
-    def __init__(self, site: Site, metering: Metering, kept: Mapping[str, Mapping[str, Any]]) -> None:
+    """``languages``: of the driver at an EVSE, the best one first."""
+
+    def __init__(
+        self,
+        site: Site,
+        metering: Metering,
+        kept: Mapping[str, Mapping[str, Any]],
+        languages: Callable[[Evse], Sequence[str]],
+    ) -> None:
         self._site = site
+        self._languages = languages
         self._metering = metering
         self._shown: dict[int, Shown] = {}
         self._users: dict[str, PriceText] = {}
         self._latest: dict[int, str] = {}
+        self._open: dict[int, str] = {}
+        """Transactions that were open at the last step, by EVSE."""
         self._above: dict[int, tuple[Decimal, bool]] = {}
         """By EVSE: threshold of the power trigger, and whether the power was above it last."""
         self._status: dict[int, str] = {}
@@ -69,6 +91,7 @@ class Pricing:
                 final = document["final"]
                 shown.final = FinalCost(Decimal(final["cost"]), _text_of(final["text"]), final["qr_text"])
             shown.register_wh = Decimal(document["register_wh"])
+            shown.unheard = document.get("unheard", False) is True
             shown.saved = dict(document)
             self._shown[int(key)] = shown
 
@@ -88,6 +111,28 @@ class Pricing:
             del self._users[next(iter(self._users))]
         self._save_users()
         return True
+
+    def tell_price(self, transaction: str, text: PriceText) -> bool:
+        """What the driver of a transaction will pay from now on, in words (2.0.1 I06.FR.03). False when no such
+        transaction is at any EVSE, or prices are switched off."""
+        evse = self._evse_of(transaction)
+        if evse is None or not self._enabled:
+            return False
+        self._shown.setdefault(evse.id, Shown(transaction)).text = text
+        return True
+
+    def tell_cost(self, transaction: str, cost: Decimal) -> bool:
+        """What a transaction has cost so far, where no prices are told: it stands still until the next word."""
+        told = RunningCost(self._site.moment.utc_s, None, cost, idle=False, charging=ChargingPrice())
+        return self.running_cost(transaction, told)
+
+    def price_of(self, token_key: str) -> PriceText | None:
+        """What was told of this driver's price."""
+        return self._users.get(token_key)
+
+    def forget(self, token_key: str) -> None:
+        if self._users.pop(token_key, None) is not None:
+            self._save_users()
 
     def running_cost(self, transaction: str, told: RunningCost) -> bool:
         """False when no such transaction is at any EVSE, or prices are switched off."""
@@ -156,6 +201,11 @@ class Pricing:
         if begins and not site.online and self._enabled and (price := default_price(site.settings)) is not None:
             shown = self._shown.setdefault(evse.id, Shown(session.transaction))
             shown.account = opened(site.moment.utc_s, decimal_wh(session.start_wh), price)
+        if session.open:
+            self._open[evse.id] = session.transaction
+        elif self._open.pop(evse.id, "") == session.transaction and not site.online and self._enabled:
+            shown = self._shown.setdefault(evse.id, Shown(session.transaction))
+            shown.unheard = True  # 2.0.1 I05.FR.02
         if shown is not None and session.register_wh is not None:
             shown.register_wh = decimal_wh(session.register_wh)
 
@@ -235,21 +285,29 @@ class Pricing:
             shown = None
         own = self._users.get(session.token.key) if session is not None else None
         text = shown.text if shown is not None and shown.text is not None else own
+        words = default_text(settings, self._site.online)
+        if not words and (session is not None or not self._site.online):
+            words = fallback_text(settings, self._site.online)
+        languages = self._languages(evse)
         document: PriceDocument = {
-            "text": text.shown(settings) if text is not None else default_text(settings, self._site.online),
+            "text": text.shown(settings, languages) if text is not None else words,
             "running_cost": None,
             "idle": False,
             "final_cost": None,
             "final_text": "",
             "qr_text": "",
         }
+        if currency := settings.string("TariffCostCtrlr.Currency"):
+            document["currency"] = currency
         decimals = settings.integer("TariffCostCtrlr.NumberOfDecimalsForCostValues")
         if shown is not None and shown.account is not None:
             cost = shown.account.cost_at(self._site.moment.utc_s, shown.register_wh)
             document["running_cost"], document["idle"] = rounded(cost, decimals), shown.account.idle
+        if shown is not None and shown.unheard:
+            document["final_text"] = plain(settings.string("TariffCostCtrlr.TotalCostFallbackMessage"))
         if shown is not None and shown.final is not None:
             document["final_cost"] = rounded(shown.final.cost, decimals)
-            document["final_text"] = shown.final.text.shown(settings)
+            document["final_text"] = shown.final.text.shown(settings, languages)
             document["qr_text"] = shown.final.qr_text
         return document if shown is not None or document["text"] else None
 
@@ -271,6 +329,8 @@ class Pricing:
             # While it runs the session's own document knows the register.
             "register_wh": str(shown.register_wh) if ended else before,
         }
+        if shown.unheard:
+            document["unheard"] = True
         if document != shown.saved:
             shown.saved = document
             self._site.keep(TABLE, str(evse.id), document)

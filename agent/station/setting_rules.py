@@ -60,10 +60,17 @@ def _price(text: str) -> str:
     return ""
 
 
+def _currency(text: str) -> str:
+    code = text.strip()
+    fits = not code or (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper())
+    return "" if fits else "give three capital letters like EUR (ISO 4217)"
+
+
 _FORMS: Mapping[str, Callable[[str], str]] = {
     "SecurityCtrlr.OrganizationName": _organisation,
     "ElectricalFeed.PhaseRotation": _rotations,
     "TariffCostCtrlr.DefaultPrice": _price,
+    "TariffCostCtrlr.Currency": _currency,
     "ClockCtrlr.TimeOffset": lambda text: "" if read_offset(text) is not None else "give an offset like -05:00",
     "ClockCtrlr.TimeOffsetNextTransition": lambda text: (
         "" if not text.strip() or read_offset(text) is not None else "give an offset like -04:00, or nothing"

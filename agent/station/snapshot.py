@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent.link.messages import MeterSample, Observation
 from agent.station.documents import (
+    DisplayDocument,
     EvseDocument,
     FaultDocument,
     LiveDocument,
@@ -17,11 +18,17 @@ from agent.station.reasons import Reason
 from agent.station.site import Site
 
 
-def document(evse: Evse, site: Site, reasons: list[Reason], price: PriceDocument | None = None) -> EvseDocument:
+def document(
+    evse: Evse,
+    site: Site,
+    reasons: list[Reason],
+    price: PriceDocument | None = None,
+    display: DisplayDocument | None = None,
+) -> EvseDocument:
     """Join what is known of one EVSE. A reading that is too old is None."""
     observation: Observation | None = evse.observation
     sample: MeterSample | None = evse.fresh_meter(site.now)
-    return {
+    whole: EvseDocument = {
         "id": evse.id,
         "state": observation.pilot if observation else "?",
         "status": evse.status.value if evse.status else "Unavailable",
@@ -43,6 +50,9 @@ def document(evse: Evse, site: Site, reasons: list[Reason], price: PriceDocument
             for fault in sorted(evse.faults.values(), key=lambda fault: (not fault.latched, fault.at))
         ],
     }
+    if display is not None and display["messages"]:
+        whole["display"] = display
+    return whole
 
 
 def _reason(reason: Reason) -> ReasonDocument:

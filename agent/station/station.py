@@ -36,7 +36,6 @@ from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
 from agent.station.commands import (
     AvailabilityAnswer,
-    FinalCost,
     PresentValues,
     RemoteStart,
     Reservation,
@@ -46,6 +45,7 @@ from agent.station.commands import (
     StatusReport,
 )
 from agent.station.desk import TransactionDesk
+from agent.station.display.display import Display
 from agent.station.documents import EvseDocument, FaultHistoryDocument, GridDocument, LiveDocument
 from agent.station.effects import Effect, Tampered
 from agent.station.evse import Evse
@@ -56,7 +56,6 @@ from agent.station.indications import Indications
 from agent.station.local_list import ListAnswer, ListStore, ListUpdate, MemoryStore
 from agent.station.metering import Metering
 from agent.station.permits import Permits
-from agent.station.price_texts import PriceText
 from agent.station.pricing import Pricing
 from agent.station.readers import Readers
 from agent.station.reasons import reasons
@@ -68,7 +67,6 @@ from agent.station.site import Site, earliest
 from agent.station.smart_charging import SmartCharging
 from agent.station.snapshot import document, live
 from agent.station.statuses import CONTROL_GRACE_S, Statuses
-from agent.station.tariff import RunningCost
 from agent.station.telling import Telling
 from agent.station.tokens import Token, TokenInfo
 from agent.station.transactions import Transactions
@@ -121,11 +119,12 @@ class Station:
         self._statuses = Statuses(self._site)
         self._telling = Telling(self._site, self._transactions, self._charging)
         self.desk = TransactionDesk(self._site, self._transactions, self._metering)
-        self._pricing = Pricing(self._site, self._metering, kept)
+        self.display = Display(self._site, kept, self.desk.open)
+        self.pricing = Pricing(self._site, self._metering, kept, self.display.languages)
         self._indications = Indications(self._site)
         self._history = FaultHistory(self._site, kept)
         listed, profiles = (lambda: self._authorisation.list.size), (lambda: self._charging.installed)
-        self.facts = Facts(self._site, self._statuses, self._history, listed, profiles)
+        self.facts = Facts(self._site, self._statuses, self._history, listed, profiles, lambda: self.display.count)
 
     # ---- what happens -------------------------------------------------------------------------------------------
 
@@ -368,21 +367,6 @@ class Station:
         self._site.moment = moment
         return deed(self._charging), self._settle()
 
-    def set_user_price(self, token: Token, text: PriceText, moment: Moment) -> tuple[bool, list[Effect]]:
-        """What this driver will pay, in words."""
-        self._site.moment = moment
-        return self._pricing.set_user_price(token.key, text), self._settle()
-
-    def running_cost(self, transaction: str, told: RunningCost, moment: Moment) -> tuple[bool, list[Effect]]:
-        """What a transaction has cost and how it goes on. False when none of this identity is here."""
-        self._site.moment = moment
-        return self._pricing.running_cost(transaction, told), self._settle()
-
-    def final_cost(self, transaction: str, final: FinalCost, moment: Moment) -> tuple[bool, list[Effect]]:
-        """What a transaction has cost in all. False when none of this identity was here last."""
-        self._site.moment = moment
-        return self._pricing.final_cost(transaction, final), self._settle()
-
     def set_setting(self, name: str, text: str, moment: Moment) -> tuple[SettingAnswer, list[Effect]]:
         """Check, keep and apply a setting."""
         self._site.moment = moment
@@ -431,7 +415,8 @@ class Station:
                 evse,
                 self._site,
                 reasons(evse, self._site, limit_a, self._authorisation.asking(evse.id), gone),
-                self._pricing.document(evse),
+                self.pricing.document(evse),
+                self.display.document(evse),
             )
             for evse in sorted(self._site.evses.values(), key=lambda evse: evse.id)
         ]
@@ -473,7 +458,8 @@ class Station:
                 self._reservations,
                 self._availability,
                 self._indications,
-                self._pricing,
+                self.pricing,
+                self.display,
                 self._history,
             )
         )
@@ -491,9 +477,10 @@ class Station:
         self._permits.settle()
         self._statuses.settle()
         self._telling.settle()
-        self._pricing.settle()
+        self.pricing.settle()
         self._availability.settle()
         self._indications.settle()
         self._history.settle()
+        self.display.settle()
         self._transactions.save()
         return self._site.take()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
@@ -232,6 +233,19 @@ class FakeCharging:
         return frozenset()
 
 
+class FakeDisplay:
+    """A display that nobody has told anything."""
+
+    def prefer(self, token: Token, languages: Sequence[str]) -> None:
+        return None
+
+    def tell_price(self, transaction: str, text: PriceText) -> None:
+        return None
+
+    def tell_cost(self, transaction: str, cost: Decimal) -> None:
+        return None
+
+
 @dataclass
 class FakeStation:
     """Answers as told and writes down what it was asked."""
@@ -246,6 +260,7 @@ class FakeStation:
     pins: list[tuple[str, str]] = field(default_factory=list)
     transactions: FakeTransactions = field(default_factory=FakeTransactions)
     charging: FakeCharging = field(default_factory=FakeCharging)
+    display: FakeDisplay = field(default_factory=FakeDisplay)
     on: Mapping[str, Any] = field(default_factory=dict)
     """Called when a method of this name is: its argument is the station."""
 

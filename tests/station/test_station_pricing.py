@@ -21,6 +21,10 @@ def price(world: World):
     return world.station.snapshot(world.moment())[0]["price"]
 
 
+def tell(world: World, verb: str, *arguments):
+    return world.call("within", lambda: getattr(world.station.pricing, verb)(*arguments))
+
+
 def told(world: World, **fields) -> RunningCost:
     register_wh = decimal_wh(world.outlets[1].register_wh)
     cost = RunningCost(world.moment().utc_s, register_wh, Decimal(1), False, ChargingPrice(Decimal("0.30")))
@@ -38,7 +42,7 @@ def test_the_running_cost_is_the_networks_plus_the_energy_since() -> None:
     world = World()
     transaction = charging(world)
     before_wh = world.outlets[1].register_wh
-    assert world.call("running_cost", transaction, told(world)) is True
+    assert tell(world, "running_cost", transaction, told(world)) is True
     world.run(600)
     given_wh = decimal_wh(world.outlets[1].register_wh) - decimal_wh(before_wh)
     exact = 1 + Decimal("0.30") * given_wh / 1000
@@ -48,12 +52,12 @@ def test_the_running_cost_is_the_networks_plus_the_energy_since() -> None:
 
 def test_everything_survives_a_restart_and_a_power_cut() -> None:
     world = World()
-    world.call("set_user_price", Token(CARD), TEXT)
+    tell(world, "set_user_price", Token(CARD).key, TEXT)
     world.restart_agent()
     transaction = charging(world)
     assert price(world)["text"] == TEXT.text
     assert "users" not in world.kept["price"], "used up"
-    world.call("running_cost", transaction, told(world, cost=Decimal("5.55"), charging=ChargingPrice()))
+    tell(world, "running_cost", transaction, told(world, cost=Decimal("5.55"), charging=ChargingPrice()))
     world.restart_agent()
     world.run(3)
     assert (price(world)["text"], price(world)["running_cost"]) == (TEXT.text, "5.550")
@@ -62,7 +66,7 @@ def test_everything_survives_a_restart_and_a_power_cut() -> None:
     assert price(world)["running_cost"] == "5.550"
     world.unplug()
     world.run(5)
-    world.call("final_cost", transaction, FinalCost(Decimal("6.1"), PriceText("Thanks"), "https://x"))
+    tell(world, "final_cost", transaction, FinalCost(Decimal("6.1"), PriceText("Thanks"), "https://x"))
     world.restart_agent()
     world.run(3)
     assert (price(world)["final_cost"], price(world)["final_text"]) == ("6.100", "Thanks")
@@ -71,7 +75,7 @@ def test_everything_survives_a_restart_and_a_power_cut() -> None:
 def test_the_next_driver_sees_nothing_of_the_one_before() -> None:
     world = World()
     transaction = charging(world)
-    world.call("running_cost", transaction, told(world))
+    tell(world, "running_cost", transaction, told(world))
     world.unplug()
     world.run(5)
     assert price(world) is not None
@@ -81,8 +85,8 @@ def test_the_next_driver_sees_nothing_of_the_one_before() -> None:
     world.run(5)
     assert price(world) is None
     assert world.kept["price"] == {}
-    assert world.call("running_cost", transaction, told(world)) is False
-    assert world.call("running_cost", "nobody's", told(world)) is False
+    assert tell(world, "running_cost", transaction, told(world)) is False
+    assert tell(world, "running_cost", "nobody's", told(world)) is False
 
 
 def test_what_is_kept_and_cannot_be_read_is_dropped() -> None:
@@ -100,7 +104,7 @@ def test_nothing_is_added_after_the_stop_unless_idle_costs_go_on() -> None:
         idle = IdlePrice(0, Decimal(3600))
         world.call("remote_stop", transaction)
         world.run(5)
-        world.call("running_cost", transaction, told(world, idle=True, idle_price=idle))
+        tell(world, "running_cost", transaction, told(world, idle=True, idle_price=idle))
         world.run(1)
         world.unplug()
         world.run(30)
@@ -112,7 +116,7 @@ def test_nothing_is_added_after_the_stop_unless_idle_costs_go_on() -> None:
 def test_a_silent_meter_is_waited_for() -> None:
     world = World(settings={"SampledDataCtrlr.TxUpdatedInterval": "0"})
     transaction = charging(world)
-    world.call("running_cost", transaction, told(world, triggers=Triggers(at_utc_s=world.moment().utc_s + 20)))
+    tell(world, "running_cost", transaction, told(world, triggers=Triggers(at_utc_s=world.moment().utc_s + 20)))
     world.outlets[1].meter_works = False
     world.run(40)
     assert not [event for event in world.records if isinstance(event, MeterSampled)]

@@ -19,6 +19,7 @@ from agent.ocpp.rpc import Priority
 from agent.ocpp.session import Surroundings
 from agent.ocpp.v2.version import Version
 from agent.station.settings import Settings
+from agent.station.tokens import Token
 
 CONNECTOR = 1
 """Each EVSE of ours has one connector."""
@@ -110,6 +111,9 @@ class Block(Part):
     def triggers(self) -> Mapping[str, Trigger]:
         """Messages that the network may ask to be sent (F06)."""
         return {}
+
+    def authorised(self, token: Token, answer: Mapping[str, Any]) -> None:
+        """The network has answered an Authorize (AuthorizeResponse). Comes before the outcome is carried out."""
 
     def answered(self, event: Event, answer: Mapping[str, Any]) -> None:
         """The network has answered an event of a transaction (TransactionEventResponse), and that is durable."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from agent.ocpp.v2.block import Block, Talk
 from agent.ocpp.v2.device_blocks import device_blocks
+from agent.ocpp.v2.display import Display2
 from agent.ocpp.v2.file_blocks import file_blocks
 from agent.ocpp.v2.security_blocks import security_blocks
 from agent.ocpp.v2.smart_charging import SmartCharging2
+from agent.ocpp.v2.tariff import Tariff2
 from agent.ocpp.v2.transactions import Transactions2
 from agent.ocpp.v2.trigger import Trigger2
 
@@ -18,6 +20,8 @@ def blocks(talk: Talk) -> list[Block]:
         *file_blocks(talk),
         *device_blocks(talk),
         SmartCharging2(talk),
+        Tariff2(talk),
+        Display2(talk),
         Transactions2(talk),
         Trigger2(talk),
     ]

@@ -76,6 +76,10 @@ class Session2(BaseSession):
     def _authorise_payload(self, token: Token) -> Payload | None:
         return {"idToken": id_token(token)} if carries(token, self._version) else None
 
+    def _authorised(self, token: Token, payload: Mapping[str, Any]) -> None:
+        for block in self._blocks:
+            block.authorised(token, payload)
+
     def _token_info(self, payload: Mapping[str, Any]) -> TokenInfo | None:
         return token_info(payload.get("idTokenInfo"))
 

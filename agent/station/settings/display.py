@@ -9,6 +9,12 @@ SETTINGS = (
     Setting("TariffCostCtrlr.NumberOfDecimalsForCostValues", Kind.INTEGER, 3, "of amounts that are shown", "", 0, 6),
     Setting("TariffCostCtrlr.DefaultPrice", Kind.STRING, "", "price and text for everybody, as JSON"),
     Setting("TariffCostCtrlr.DefaultPriceTexts", Kind.STRING, "", "such texts by language, as JSON"),
+    Setting("TariffCostCtrlr.Currency", Kind.STRING, "", "of prices and costs, three letters (ISO 4217)"),
+    Setting("TariffCostCtrlr.TariffFallbackMessage", Kind.STRING, "", "shown where a driver's own price is not known"),
+    Setting(
+        "TariffCostCtrlr.OfflineTariffFallbackMessage", Kind.STRING, "", "the same while the network is away, if set"
+    ),
+    Setting("TariffCostCtrlr.TotalCostFallbackMessage", Kind.STRING, "", "shown where the end is not heard of"),
     Setting("TariffCostCtrlr.IdleFeeAfterStop", Kind.BOOLEAN, False, "idle costs go on until the plug is out"),
     Setting("DisplayMessageCtrlr.MultiLanguage", Kind.BOOLEAN, True, "show texts in the display's language"),
     Setting("DisplayMessageCtrlr.SupportedLanguages", Kind.MEMBERS, ("en",), "of the display", writable=False),

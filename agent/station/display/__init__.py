@@ -1,0 +1,1 @@
+"""Messages of the network for the driver's display: kept, and resolved into what must be shown now."""
