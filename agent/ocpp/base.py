@@ -424,8 +424,8 @@ class BaseSession(ABC):
         if not self._call("Authorize", payload, Priority.AUTHORISE, done, expires_at):
             self._station.authorisation_answered(request, None)
 
-    def _token_told(self, uid: str, info: TokenInfo) -> None:
-        self._station.token_told(Token(uid), info)
+    def _token_told(self, token: Token, info: TokenInfo) -> None:
+        self._station.token_told(token, info)
 
     # ---- requests of the network ----
 

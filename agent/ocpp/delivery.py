@@ -38,7 +38,7 @@ from agent.ocpp.rpc import Call, Outcome, Priority, Result
 from agent.ocpp.told_numbers import ToldNumbers
 from agent.ocpp.told_times import ToldTimes
 from agent.station.settings import Settings
-from agent.station.tokens import TokenInfo
+from agent.station.tokens import USUAL_KIND, Token, TokenInfo
 
 LOGGER = logging.getLogger(__name__)
 
@@ -99,9 +99,9 @@ class Delivery:
         renderer: Renderer,
         started: Callable[[str, TokenInfo], None],
         overlap: bool = False,
-        token_told: Callable[[str, TokenInfo], None] = lambda _uid, _info: None,
+        token_told: Callable[[Token, TokenInfo], None] = lambda _token, _info: None,
     ) -> None:
-        """``started(transaction, info)`` is called after the network took note of a start, ``token_told(uid, info)``
+        """``started(transaction, info)`` is called after the network took note of a start, ``token_told(token, info)``
         when its answer to an end says something of the token that ended it.
 
         ``overlap``: the caller calls ``settle`` once the next message is sent; else each answer is settled at once.
@@ -358,7 +358,7 @@ class Delivery:
         if isinstance(event, TransactionStarted) or begins(event) or granted:
             self._started(event.transaction, info)
         elif isinstance(event, TransactionEnded | TransactionUpdated) and event.token:
-            self._token_told(event.token, info)
+            self._token_told(Token(event.token, event.token_kind or USUAL_KIND), info)
 
     def _failed(self, record: PendingRecord, why: str, now: float) -> None:
         self._doubtful = None

@@ -62,9 +62,8 @@ def obstacle(site: Site, evse: Evse | None, token: Token, group: str, waiting: i
         if there is not None:
             return "" if entitled(there, token, group) else f"EVSE {evse.id} is reserved"
     floating = _floating(site)
-    own = next(
-        (each for each in floating if entitled(each, token, group) and (evse is None or _suits(each, evse))), None
-    )
+    here = [each for each in floating if evse is None or _suits(each, evse)]
+    own = next((each for each in here if entitled(each, token, group)), None)
     needed = [reservation for reservation in floating if reservation is not own]
     if not needed:
         return ""
@@ -261,9 +260,8 @@ class Reservations:
             if reservation.expires_utc_s <= site.moment.utc_s:
                 _drop(site, reservation, "expired", ReservationEnd.EXPIRED)
                 continue
-            places = [
-                evse for evse in site.evses.values() if reservation.evse in (0, evse.id) and _suits(reservation, evse)
-            ]
+            places = [evse for evse in site.evses.values() if reservation.evse in (0, evse.id)]
+            places = [evse for evse in places if _suits(reservation, evse)]
             if all(evse.stopped_by_fault or not evse.operative for evse in places):
                 _drop(site, reservation, "faulted or out of service", ReservationEnd.REMOVED)
 

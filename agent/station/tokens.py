@@ -23,6 +23,8 @@ class TokenStatus(Enum):
 
 NO_AUTHORIZATION = "NoAuthorization"
 """Type of the identifier where nobody is asked for one (2.0.1 C02)."""
+USUAL_KIND = "ISO14443"
+"""Type of an identifier of which nothing else is known."""
 CENTRAL = "Central"
 """Type of an identifier that the network has made up for one transaction (2.0.1 C05)."""
 LOCAL = "Local"
@@ -36,7 +38,7 @@ class Token:
     """An identifier as presented. Compared without regard to case (OCPP 1.6 CiString)."""
 
     uid: str
-    kind: str = "ISO14443"
+    kind: str = USUAL_KIND
 
     @property
     def key(self) -> str:
@@ -45,9 +47,9 @@ class Token:
 
     @property
     def masked(self) -> str:
-        """How it may stand in a log: enough to tell cards apart, not enough to copy one. Nothing of a PIN (C04.FR.04)."""
+        """How it may stand in a log: enough to tell cards apart, not enough to copy one; of a PIN nothing."""
         if self.kind == KEY_CODE:
-            return "…"
+            return "…"  # C04.FR.04
         return f"{self.uid[:2]}…{self.uid[-2:]}" if len(self.uid) >= 8 else "…"
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
+from agent.ocpp import service_pin
+from agent.ocpp.data_transfer import OUR_VENDOR, DataTransfers
 from agent.ocpp.ports import JournalPort, StationPort
-from agent.ocpp.v16 import service_pin
 from agent.ocpp.v16.configuration import Configuration
-from agent.ocpp.v16.data_transfer import OUR_VENDOR, DataTransfers
 from agent.ocpp.v16.local_list import LocalList16
 from agent.ocpp.v16.pricing import Pricing16
 from agent.ocpp.v16.reservation import Reservation16

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from agent.ocpp.data_transfer import DataTransfers
 from agent.ocpp.ports import JournalPort, StationPort
 from agent.ocpp.times import read_time
 from agent.ocpp.v16.configuration import LiveKey
-from agent.ocpp.v16.data_transfer import DataTransfers
 from agent.ocpp.v16.render import COST_VENDOR
 from agent.ocpp.v16.tokens import carries
 from agent.station.commands import ConnectorStatus, FinalCost, SettingAnswer

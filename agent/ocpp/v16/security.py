@@ -11,12 +11,12 @@ from typing import Any
 
 from agent.config.schema import Config
 from agent.ocpp.certificate_signing import ORGANISATION, CertificateSigning
+from agent.ocpp.data_transfer import OUR_VENDOR, DataTransfers
 from agent.ocpp.network_profile import ProposalError
 from agent.ocpp.part import Part
 from agent.ocpp.security_events import Calling, SecurityEvents
 from agent.ocpp.session import SecuritySurroundings
 from agent.ocpp.v16.configuration import LiveKey
-from agent.ocpp.v16.data_transfer import OUR_VENDOR, DataTransfers
 from agent.security.events import SecurityEvent
 from agent.security.files import SecretFileError
 from agent.security.store import RootUse

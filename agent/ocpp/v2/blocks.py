@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from agent.ocpp.v2.authorisation import Authorisation2
+from agent.ocpp.v2.availability import Availability2
 from agent.ocpp.v2.block import Block, Talk
+from agent.ocpp.v2.data_transfer import DataTransfer2
 from agent.ocpp.v2.device_blocks import device_blocks
 from agent.ocpp.v2.display import Display2
 from agent.ocpp.v2.file_blocks import file_blocks
+from agent.ocpp.v2.local_list import LocalList2
+from agent.ocpp.v2.remote import Remote2
+from agent.ocpp.v2.reservation import Reservation2
 from agent.ocpp.v2.security_blocks import security_blocks
 from agent.ocpp.v2.smart_charging import SmartCharging2
 from agent.ocpp.v2.tariff import Tariff2
@@ -19,6 +25,12 @@ def blocks(talk: Talk) -> list[Block]:
         *security_blocks(talk),
         *file_blocks(talk),
         *device_blocks(talk),
+        Authorisation2(talk),
+        LocalList2(talk),
+        Remote2(talk),
+        Availability2(talk),
+        Reservation2(talk),
+        DataTransfer2(talk),
         SmartCharging2(talk),
         Tariff2(talk),
         Display2(talk),

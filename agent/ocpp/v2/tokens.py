@@ -7,7 +7,7 @@ from typing import Any
 
 from agent.ocpp.times import read_time
 from agent.ocpp.v2.version import Version
-from agent.station.tokens import Token, TokenInfo, TokenStatus
+from agent.station.tokens import NO_AUTHORIZATION, Token, TokenInfo, TokenStatus
 
 LONGEST = {Version.V201: 36, Version.V21: 255}
 """Characters of an idToken."""
@@ -29,7 +29,18 @@ _STATUS = {
 
 def id_token(token: Token) -> dict[str, Any]:
     """Return an IdTokenType."""
-    return {"idToken": token.uid, "type": token.kind}
+    return {"idToken": "" if token.kind == NO_AUTHORIZATION else token.uid, "type": token.kind}  # C02.FR.01
+
+
+def read_token(told: Mapping[str, Any]) -> Token:
+    """Read an IdTokenType. Its additionalInfo is of no use here (part 2 C §1.1.1)."""
+    return Token(told["idToken"], told["type"])
+
+
+def group_of(payload: Mapping[str, Any]) -> str:
+    """Return the identifier of a message's groupIdToken; empty for none."""
+    group = payload.get("groupIdToken")
+    return str(group["idToken"]) if isinstance(group, Mapping) else ""
 
 
 def carries(token: Token, version: Version) -> bool:
@@ -41,10 +52,14 @@ def token_info(id_token_info: Any) -> TokenInfo | None:
     """Read an IdTokenInfoType, taking what is usable of it; None when it holds no status that we know."""
     if not isinstance(id_token_info, Mapping):
         return None
-    status = _STATUS.get(str(id_token_info.get("status")))
+    word = str(id_token_info.get("status"))
+    status = _STATUS.get(word)
     if status is None:
         return None
     group = id_token_info.get("groupIdToken")
     uid = group.get("idToken") if isinstance(group, Mapping) else None
     expires = read_time(id_token_info.get("cacheExpiryDateTime"))
-    return TokenInfo(status, uid if isinstance(uid, str) else "", expires)
+    evses = id_token_info.get("evseId") or ()
+    places = tuple(evse for evse in evses if type(evse) is int) if isinstance(evses, list) else ()
+    finer = "" if word == status.value else word
+    return TokenInfo(status, uid if isinstance(uid, str) else "", expires, finer, places)

@@ -15,9 +15,7 @@ SETTINGS = (
         False,
         "the network is never asked about a token: list and cache decide",
     ),
-    Setting(
-        "AuthCtrlr.MasterPassGroupId", Kind.STRING, "", "tokens of this group end every transaction, and start none"
-    ),
+    Setting("AuthCtrlr.MasterPassGroupId", Kind.STRING, "", "its tokens end every transaction, and start none"),
     Setting("AuthCacheCtrlr.Enabled", Kind.BOOLEAN, True, "remember what the network says of tokens"),
     Setting(
         "AuthCacheCtrlr.LifeTime",

@@ -1,4 +1,4 @@
-"""OCPP 1.6 DataTransfer from the network: by vendor, then by message (§5.6, §7.23)."""
+"""DataTransfer from the network, any version: by vendor, then by message (OCPP 1.6 §5.6, §7.23; 2.0.1 P01)."""
 
 from __future__ import annotations
 
@@ -28,12 +28,16 @@ class DataTransfers:
         self._offered.setdefault(vendor, {})[message] = transfer
 
     def _transfer(self, payload: Payload) -> Payload:
-        messages = self._offered.get(payload["vendorId"])
+        return self.carry_out(payload["vendorId"], payload.get("messageId", ""), payload.get("data", ""))
+
+    def carry_out(self, vendor: str, message: str, data: str) -> Payload:
+        """Return the answer's payload."""
+        messages = self._offered.get(vendor)
         if messages is None:
             return {"status": "UnknownVendorId"}
-        transfer = messages.get(payload.get("messageId", ""))
+        transfer = messages.get(message)
         if transfer is None:
             return {"status": "UnknownMessageId"}
-        accepted, data = transfer(payload.get("data", ""))
+        accepted, told = transfer(data)
         answer = {"status": "Accepted" if accepted else "Rejected"}
-        return {**answer, "data": data} if data else answer
+        return {**answer, "data": told} if told else answer
