@@ -111,6 +111,24 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
     assert "address already in use" in (tmp_path / "b" / "csms.log").read_text()
 
 
+def test_a_process_speaks_the_versions_it_is_given(tmp_path: Path) -> None:
+    with CsmsProcess(tmp_path, versions=["ocpp2.1", "ocpp1.6"]) as csms:
+        assert csms.ctl("state")["versions"] == ["ocpp2.1", "ocpp1.6"]
+
+        async def offered() -> str | None:
+            async with charge_point(csms.url, "CP1", ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"]) as link:
+                return link.subprotocol
+
+        assert asyncio.run(offered()) == "ocpp2.1"
+
+
+def test_versions_that_are_none_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        run(["csms", "--port", "0", "--versions", "ocpp1.6,ocpp2"])
+    assert left.value.code == 2
+    assert "'ocpp2' is not known; take some of ocpp1.6, ocpp2.0.1, ocpp2.1" in capsys.readouterr().err
+
+
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = Path(__file__).resolve().parents[3]
     process = subprocess.Popen(
