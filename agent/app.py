@@ -21,6 +21,7 @@ from agent.clock import Clock
 from agent.hard_reset import restart_machine
 from agent.joints.access import AccessWork
 from agent.joints.charging import ChargingWork
+from agent.joints.customers import CustomerWork
 from agent.joints.device_model import DeviceWork
 from agent.joints.display import DisplayWork
 from agent.joints.files import FileWork
@@ -119,6 +120,7 @@ class App(NetworkVerbs):
         self.access = AccessWork(self._station, self._clock, self.carry_out)
         self.charging = ChargingWork(self._station, self._clock, self.carry_out, lambda: self._tunnel.wake())
         self.display = DisplayWork(self._station, self._clock, self.carry_out)
+        self.customers = CustomerWork(self._station, self._journal, self._clock, self.carry_out)
         self._link = ControlLink(configuration.link_path, self._from_control, self._control_lost)
         self._security = Security(configuration.paths.state_dir / "security", self._journal, self._clock)
         self._files = FileWork(configuration, self._journal, self._settings, self._clock, self._security, self)

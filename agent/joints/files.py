@@ -16,6 +16,7 @@ from agent.files.ring import LogRing
 from agent.files.uploads import Uploads
 from agent.joints.metrics import Metrics
 from agent.journal.journal import Journal
+from agent.ocpp.customer_port import CustomerPort
 from agent.ocpp.session import FileSurroundings
 from agent.security.events import SecurityEvent
 from agent.security.security import Security
@@ -33,6 +34,8 @@ class Agent(Protocol):
     def hold_back(self, on: bool) -> None: ...
     def restart(self) -> None: ...
     def status(self) -> Any: ...
+    @property
+    def customers(self) -> CustomerPort: ...
 
 
 class FileWork:
@@ -56,7 +59,7 @@ class FileWork:
 
     @property
     def surroundings(self) -> FileSurroundings:
-        return FileSurroundings(self.notices, self.updates, self.uploads)
+        return FileSurroundings(self.notices, self.updates, self.uploads, self._agent.customers)
 
     def start(self) -> None:
         logging.getLogger().addHandler(self.ring)

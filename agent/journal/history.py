@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from dataclasses import dataclass
+from typing import Any
 
 from agent.journal.events import Event, Stamp, TransactionEnded, TransactionStarted, TransactionUpdated
 
@@ -118,12 +119,28 @@ def identity_of(db: sqlite3.Connection, number: int) -> str | None:
     return row[0] if row else None
 
 
+_SUMMARY = (
+    "SELECT identity, evse, token, coalesce(start_monotonic_s + s.offset_s, start_utc_s), start_wh, "
+    "coalesce(end_monotonic_s + e.offset_s, end_utc_s), end_wh, reason, network_number, delivered "
+    "FROM history LEFT JOIN boot s ON s.id = start_boot LEFT JOIN boot e ON e.id = end_boot "
+)
+
+
 def latest(db: sqlite3.Connection, limit: int) -> list[TransactionSummary]:
-    rows = db.execute(
-        "SELECT identity, evse, token, coalesce(start_monotonic_s + s.offset_s, start_utc_s), start_wh, "
-        "coalesce(end_monotonic_s + e.offset_s, end_utc_s), end_wh, reason, network_number, delivered "
-        "FROM history LEFT JOIN boot s ON s.id = start_boot LEFT JOIN boot e ON e.id = end_boot "
-        "ORDER BY history.id DESC LIMIT ?",
-        (limit,),
-    )
-    return [TransactionSummary(*[*row[:-1], bool(row[-1])]) for row in rows]
+    return [_summary(row) for row in db.execute(_SUMMARY + "ORDER BY history.id DESC LIMIT ?", (limit,))]
+
+
+def of_token(db: sqlite3.Connection, key: str) -> list[TransactionSummary]:
+    """Every line that names a token, oldest first. ``key``: as ``agent.station.tokens.Token.key``."""
+    rows = db.execute(_SUMMARY + "WHERE token <> '' ORDER BY history.id")
+    return [_summary(row) for row in rows if row[2].casefold() == key]
+
+
+def forget_token(db: sqlite3.Connection, key: str) -> None:
+    """Lines that are with the network name the token no more."""
+    for one in of_token(db, key):
+        db.execute("UPDATE history SET token = '' WHERE identity = ? AND delivered", (one.transaction,))
+
+
+def _summary(row: tuple[Any, ...]) -> TransactionSummary:
+    return TransactionSummary(*[*row[:-1], bool(row[-1])])

@@ -401,6 +401,15 @@ class Journal:
         """Return the latest transactions, newest first."""
         return self._read(lambda: history.latest(self._db, limit))
 
+    def transactions_of(self, key: str) -> list[TransactionSummary]:
+        """Return the transactions of a token (``Token.key``) that are still known, oldest first."""
+        return self._read(lambda: history.of_token(self._db, key))
+
+    def forget_token(self, key: str) -> None:
+        """Take a token out of the history of transactions that are with the network."""
+        with self._write():
+            history.forget_token(self._db, key)
+
     # ---- clock --------------------------------------------------------------------------------------------------
 
     def fix_clock(self, boot: str, offset_s: float) -> None:

@@ -12,6 +12,7 @@ from agent.config.schema import Config
 from agent.files.notices import NoticeLine
 from agent.files.uploads import Uploads
 from agent.journal.events import SampledValue
+from agent.ocpp.customer_port import CustomerPort
 from agent.ocpp.networks import Networks
 from agent.ocpp.ports import DataTransfer, JournalPort, StationPort, TransferAnswer, UplinkState
 from agent.security.security import Security
@@ -47,11 +48,12 @@ class SecuritySurroundings:
 
 @dataclass(frozen=True, slots=True)
 class FileSurroundings:
-    """What a session needs where firmware, diagnostics and logs are offered."""
+    """What a session needs where firmware, diagnostics and logs are offered, and what is stored of drivers."""
 
     notices: NoticeLine
     updates: Updates
     uploads: Uploads
+    customers: CustomerPort
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ from agent.station.commands import (
     SettingAnswer,
     StatusReport,
 )
+from agent.station.customers import Customers
 from agent.station.desk import TransactionDesk
 from agent.station.display.display import Display
 from agent.station.documents import EvseDocument, FaultHistoryDocument, GridDocument, LiveDocument
@@ -121,6 +122,7 @@ class Station:
         self.desk = TransactionDesk(self._site, self._transactions, self._metering)
         self.display = Display(self._site, kept, self.desk.open)
         self.pricing = Pricing(self._site, self._metering, kept, self.display.languages)
+        self.customers = Customers(self._site, self._authorisation, self.pricing)
         self._indications = Indications(self._site)
         self._history = FaultHistory(self._site, kept)
         listed, profiles = (lambda: self._authorisation.list.size), (lambda: self._charging.installed)
@@ -329,6 +331,11 @@ class Station:
         """Ends with ``Restart(kind)`` when everything is done."""
         self._site.moment = moment
         return self._availability.reset(kind), self._settle()
+
+    def forget_customer(self, token: Token, moment: Moment) -> tuple[list[int], list[Effect]]:
+        """Forget what may be forgotten of a driver; the numbers are of reservations, which are to be cancelled."""
+        self._site.moment = moment
+        return self.customers.forget(token), self._settle()
 
     def clear_cache(self, moment: Moment) -> tuple[bool, list[Effect]]:
         self._site.moment = moment

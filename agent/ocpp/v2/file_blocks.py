@@ -1,4 +1,4 @@
-"""The blocks about files, where updates and uploads are; and what the network is told of them."""
+"""The blocks about firmware, logs and what is stored of drivers; and what the network is told of files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from agent.ocpp.file_notices import FileNotices
 from agent.ocpp.session import FileSurroundings
 from agent.ocpp.v2 import firmware, logs
 from agent.ocpp.v2.block import Block, Talk
+from agent.ocpp.v2.customer import Customer2
 from agent.ocpp.v2.firmware import Firmware2
 from agent.ocpp.v2.logs import Logs2
 
@@ -32,5 +33,8 @@ class Notices2(Block):
 
 
 def file_blocks(talk: Talk) -> list[Block]:
-    around = talk.around.files
-    return [] if around is None else [Notices2(talk, around), Firmware2(talk, around), Logs2(talk, around)]
+    around, security = talk.around.files, talk.around.security
+    if around is None or security is None:
+        return []
+    customer = Customer2(talk, around.customers, security.clock)
+    return [Notices2(talk, around), Firmware2(talk, around), Logs2(talk, around), customer]
