@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import sys
 
+from tests.faults.speech import SUBPROTOCOLS, speaking
 from tests.vm import campaign, emulation, image, virtual_charger
 from tests.vm.place_of_build import MissingError
 
@@ -19,11 +20,15 @@ def main() -> int:
     parser.add_argument("--reboots", type=int, default=10, help="cuts after which the machine really boots (10)")
     parser.add_argument("--points", type=int, default=12, help="moments judged for each cut (12)")
     parser.add_argument("--migrations", type=int, default=2, help="cuts during a migration (2)")
-    parser.add_argument("--only", choices=campaign.SCENARIOS, help="chain, cuts: while this goes on, nothing else")
+    parser.add_argument(
+        "--only", choices=campaign.SCENARIOS, nargs="+", help="chain, cuts, controls: while this goes on, nothing else"
+    )
+    parser.add_argument("--ocpp", choices=SUBPROTOCOLS, default=SUBPROTOCOLS[0], help="spoken with the network")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     try:
-        return asyncio.run(_run(options))
+        with speaking(options.ocpp):
+            return asyncio.run(_run(options))
     except MissingError as error:
         sys.stderr.write(f"the virtual charger cannot run here: {error}\n")
         return 3
@@ -40,7 +45,7 @@ async def _run(options: argparse.Namespace) -> int:
     good = True
     everything = options.what == "power-cuts"
     points, seed = options.points, options.seed
-    scenarios = [options.only] if options.only else campaign.SCENARIOS
+    scenarios = options.only or campaign.SCENARIOS
     if options.what == "chain" or everything:
         result = await campaign.chain(options.reboots, points, seed, scenarios)
         campaign.note("chain", result)
@@ -55,7 +60,9 @@ async def _run(options: argparse.Namespace) -> int:
     if options.what == "migration" or everything:
         good &= not (await campaign.migration(frozen, options.migrations, points, seed)).wrong
     if options.what == "controls" or everything:
-        for name in campaign.CONTROLS:
+        for name, (scenario, _) in campaign.CONTROLS.items():
+            if scenario not in scenarios:
+                continue
             if not (await campaign.control(frozen, name, points, seed)).wrong:
                 campaign.say(f"{name}: nothing was lost, so the judge is blind")
                 good = False

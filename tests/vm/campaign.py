@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults import upgrades
+from tests.faults.speech import speech
 from tests.vm import image, slot_trial
 from tests.vm.disk_judge import Seen
+from tests.vm.event_numbers import objections
 from tests.vm.observer import records
 from tests.vm.place_of_build import BUILD
 from tests.vm.power_cuts import Chain, Result, summary
@@ -42,6 +44,7 @@ async def chain(count: int, points: int, seed: int, scenarios: Sequence[str] = S
             await lives.live(scenarios[number % len(scenarios)])
         await lives.finish()
         heard, hardware = records(site.csms.frames), await site.hardware()
+        lives.result.wrong += objections(heard, over=True)
         seen = Seen(heard, hardware, lives.deeds.orders, site.configuration, slots=True)
         return await lives.judge(points, seen)
 
@@ -74,6 +77,7 @@ async def cuts(frozen: Frozen, count: int, points: int, seed: int, scenarios: Se
             lives.deeds.orders.noted.append(slot_trial.first_order())
             await lives.live_frozen(scenario, frozen.memory)
             heard, hardware = records(site.csms.frames), await site.hardware()
+            lives.result.wrong += objections(heard, over=False)
             seen = Seen(heard, hardware, lives.deeds.orders, site.configuration, slots=True)
             total = total.plus(await lives.judge(points, seen))
             note("cuts", total)
@@ -146,7 +150,9 @@ def _place(name: str) -> Path:
 
 
 def note(name: str, result: Result) -> None:
-    """Print it, and keep it in ``build/power-cuts.json``."""
+    """Print it, and keep it in ``build/power-cuts.json``; under its own name where another OCPP than 1.6 was spoken."""
+    if not speech().old:
+        name = f"{name} {speech().subprotocol}"
     for line in summary(result):
         say(f"{name}: {line}")
     kept = json.loads(REPORT.read_text()) if REPORT.exists() else {}

@@ -17,10 +17,12 @@ from typing import Any
 
 from agent.config.proving import Trial
 from agent.journal.errors import JournalError
+from agent.journal.history import TransactionSummary
 from agent.journal.journal import Journal
 from agent.slots.guard import SlotError, Slots
 from agent.station.tokens import Token
-from tests.faults.oracle import Hardware
+from tests.faults.oracle import Hardware, samples
+from tests.vm.event_numbers import EventTold, numbering, numbers_on
 from tests.vm.observer import Orders, Record
 
 SLACK_S = 10.0
@@ -107,6 +109,8 @@ def _journal(path: Path, seen: Seen, seen_s: float, beyond_s: float, finding: Fi
         answered = {record.message_id for record in seen.records if record.answered_by(beyond_s)}
         gone = seen.waiting - pending - answered
         finding.expect(not gone, f"{len(gone)} records that waited before are gone")
+        for text in numbering(numbers_on(journal), seen.records, seen_s, beyond_s):
+            finding.expect(not text, text)
         _contacts(journal, seen.hardware, seen_s, finding)
         _documents(journal, seen.orders, seen_s, beyond_s, finding)
         _trial(journal, path.parents[1], finding)
@@ -165,6 +169,22 @@ def _records(journal: Journal, pending: set[str], due: Sequence[Record], beyond_
                 entry is not None and entry.end_wh is not None and abs(entry.end_wh - payload["meterStop"]) < 1,
                 f"an end at {payload['meterStop']} Wh was told; the history has {entry}",
             )
+        elif record.action == "TransactionEvent":
+            _event(told, record, finding)
+
+
+def _event(told: Sequence[TransactionSummary], record: Record, finding: Finding) -> None:
+    """OCPP 2: the history knows the transaction, with the register that its start or end told."""
+    event, name = EventTold.of(record), f"{record.payload['eventType']} of {record.payload['transactionInfo']}"
+    entry = next((t for t in told if t.transaction == event.transaction), None)
+    finding.expect(entry is not None, f"{name} was told, and the transaction is not known")
+    registers = [wh for value in record.payload.get("meterValue", ()) for _, wh in samples(value)]
+    if entry is None or not registers or event.kind == "Updated":
+        return
+    known, register = (entry.start_wh, registers[0]) if event.kind == "Started" else (entry.end_wh, registers[-1])
+    finding.expect(
+        known is not None and abs(known - register) < 1, f"{name} at {register:g} Wh was told; the history has {entry}"
+    )
 
 
 def _contacts(journal: Journal, hardware: Sequence[Hardware], seen_s: float, finding: Finding) -> None:
@@ -195,6 +215,9 @@ def _documents(journal: Journal, orders: Orders, seen_s: float, beyond_s: float,
         elif kind == "profile":
             document = journal.kept_one("charging_profile", key)
             found = _limit(document)
+        elif kind == "monitor":
+            document = journal.kept_one("monitor", key)
+            found = document["value"] if document else None
         elif kind == "list":
             found = journal.local_list.version or None
             if found is not None:

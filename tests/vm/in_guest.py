@@ -188,7 +188,7 @@ def _installed_units(configuration: str) -> Iterator[None]:
     """Both units with that configuration and what docs/install.md says for CAN; as they were afterwards."""
     path = Path(CONFIGURATION)
     before = path.read_text()
-    _overwrite(path, configuration)
+    path.write_text(configuration)
     drop_in = Path("/etc/systemd/system/evse-control.service.d/can.conf")
     shutil.copy("/usr/local/lib/evse-agent/examples/can.conf", drop_in)
     try:
@@ -203,16 +203,8 @@ def _installed_units(configuration: str) -> Iterator[None]:
     finally:
         _systemctl("stop", *UNITS)
         drop_in.unlink()
-        _overwrite(path, before)
+        path.write_text(before)
         _systemctl("daemon-reload")
-
-
-def _overwrite(path: Path, text: str) -> None:
-    """Without O_CREAT: in a sticky folder of a group the kernel lets nobody but its owner open a file with it, not even
-    root (fs.protected_regular=2, Debian's setting)."""
-    with path.open("r+") as file:
-        file.write(text)
-        file.truncate()
 
 
 def _systemctl(*words: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from simulators.csms.frames import Direction, Frame
 
 LOOK_S = 0.005
-RECORDS = ("StartTransaction", "MeterValues", "StopTransaction")
+RECORDS = ("StartTransaction", "MeterValues", "StopTransaction", "TransactionEvent")
 
 
 class LogWatch:

@@ -9,17 +9,16 @@ import json
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
-from tests.vm.disk_judge import token
+from tests.vm import network_orders
 from tests.vm.inside import API, CHECKS_INSIDE, CONFIGURATION, PYTHON
 from tests.vm.machine import GuestError
+from tests.vm.network_orders import Wish
 from tests.vm.observer import Order, Orders
 from tests.vm.site import GuestPlace
 
-SETTING = ("ConnectionTimeOut", "TxCtrlr.EVConnectionTimeOut")
-"""Not HeartbeatInterval: each accepted boot brings its own (OCPP 1.6 §4.2)."""
-PROFILE = 7
 INSTALL = f"import sys; sys.path[:0] = ['{CHECKS_INSIDE}']; from tests.vm.slot_trial import main; main()"
 NOWHERE = "10.0.2.100:9"
 """An address at which the guest finds nobody. A configuration with it does not prove itself."""
@@ -44,6 +43,8 @@ class OperatorDeeds:
         self.wrong: list[str] = []
         """What was not as it must be while the charger ran."""
         self._numbers = 0
+        self._monitor: int | None = None
+        """The number that the charger gave to our monitor."""
         self._doomed = ""
         """A configuration that was taken, and must be taken back."""
 
@@ -57,41 +58,28 @@ class OperatorDeeds:
 
     # ---- by the network ----
 
-    async def _order(self, kind: str, key: str, value: Any, action: str, payload: dict[str, Any]) -> None:
-        sent = time.time()
-        self.orders.noted.append(Order(kind, key, value, sent))
-        answer = await self.place.csms.call(None, action, payload, timeout_s=60)
-        if answer["status"] != "Accepted":
-            raise LookupError(f"{action}: {answer}")
-        self.orders.noted[-1] = Order(kind, key, value, sent, time.time())
-        self.made[kind] += 1
+    async def _order(self, wish: Wish) -> None:
+        order = Order(wish.kind, wish.key, wish.value, time.time())
+        self.orders.noted.append(order)
+        answer = await self.place.csms.call(None, wish.action, wish.payload, timeout_s=60)
+        if not network_orders.accepted(answer):
+            raise LookupError(f"{wish.action}: {answer}")
+        key = wish.key
+        if wish.kind == "monitor":
+            self._monitor = network_orders.number_given(answer)
+            key = str(self._monitor)
+        self.orders.noted[-1] = replace(order, key=key, done_s=time.time())
+        self.made[wish.kind] += 1
 
     async def settings(self) -> None:
-        """A setting, the local list and a charging profile, one after the other."""
+        """A setting, the local list, a charging profile and, under OCPP 2, a monitor, one after the other."""
         self._numbers += 1
-        number = self._numbers
-        setting = {"key": SETTING[0], "value": str(1000 + number)}
-        await self._order("setting", SETTING[1], str(1000 + number), "ChangeConfiguration", setting)
-        version = max(self._done("list"), default=0) + 1
-        listed = [{"idTag": token(version - 1), "idTagInfo": {"status": "Accepted"}}]
-        update = {"listVersion": version, "updateType": "Differential", "localAuthorizationList": listed}
-        await self._order("list", "", version, "SendLocalList", update)
-        limit = 16.0 + number % 16
-        profile = {
-            "connectorId": 0,
-            "csChargingProfiles": {
-                "chargingProfileId": PROFILE,
-                "stackLevel": 0,
-                "chargingProfilePurpose": "ChargePointMaxProfile",
-                "chargingProfileKind": "Absolute",
-                "chargingSchedule": {
-                    "startSchedule": "2026-01-01T00:00:00Z",
-                    "chargingRateUnit": "A",
-                    "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit}],
-                },
-            },
-        }
-        await self._order("profile", str(PROFILE), limit, "SetChargingProfile", profile)
+        number, old = self._numbers, self.place.speech.old
+        await self._order(network_orders.setting(old, 1000 + number))
+        await self._order(network_orders.local_list(old, max(self._done("list"), default=0) + 1))
+        await self._order(network_orders.profile(old, 16.0 + number % 16))
+        if not old:
+            await self._order(network_orders.monitor(self._monitor, 50_000.0 + number))
 
     def _done(self, kind: str) -> list[Any]:
         return [order.value for order in self.orders.noted if order.kind == kind and order.done_s < float("inf")]

@@ -20,7 +20,7 @@ from tests.vm.site import GuestPlace
 
 KERNEL_GPIO, UINPUT = "tests/hal/kernel_gpio_check.py", "tests/hal/hid_uinput_check.py"
 INSIDE = (
-    *(f"tests/vm/{name}.py" for name in ("in_guest", "can_lab", "inside", "sandbox_doors")),
+    *(f"tests/vm/{name}.py" for name in ("in_guest", "can_lab", "inside", "sandbox_doors", "roots_editor")),
     KERNEL_GPIO,
     UINPUT,
 )
@@ -76,6 +76,8 @@ async def run(say: Say) -> int:
         await site.machine.start()
         say(f"booted in {site.machine.boot_s:.0f} s")
         await checks.check("a full charge: boards, meters and readers on serial lines", lambda: _charge(site))
+        editor = _python(site.machine, ["-m", "tests.vm.roots_editor"])
+        await checks.check("root's editor on the configuration (fs.protected_regular=2)", editor)
         standstill = Standstill(site)
         await checks.check("control hangs while it charges: the board opens by itself", standstill.control)
         await checks.check("nothing runs any more: the hardware watchdog resets, all goes on", standstill.machine)
