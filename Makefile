@@ -59,9 +59,9 @@ test-vm: $(STAMP) ## a charger in a virtual machine (no KVM needed): full charge
 	@$(PY) -m tests.vm charger
 	@$(PY) -m tests.vm arm
 
-test-power-cuts: $(STAMP) ## cut the virtual charger's power and judge its disk: CUTS=20, REBOOTS=10, POINTS=12
+test-power-cuts: $(STAMP) ## cut the virtual charger's power and judge its disk: CUTS=20, REBOOTS=10, POINTS=12, VERSION=ocpp2.0.1
 	@$(PY) -m tests.vm power-cuts $(if $(CUTS),--cuts $(CUTS)) $(if $(REBOOTS),--reboots $(REBOOTS)) \
-	    $(if $(POINTS),--points $(POINTS))
+	    $(if $(POINTS),--points $(POINTS)) $(if $(VERSION),--ocpp $(VERSION))
 
 lint: $(STAMP) ## check style and formatting
 	@$(PY) -m ruff check $(SOURCES)
