@@ -1,4 +1,5 @@
-"""The local authorisation list: the operator's own word on tokens, kept in the charge point (OCPP 1.6 §3.5.2, §5.15).
+"""The local authorisation list: the operator's own word on tokens, kept in the charge point (OCPP 1.6 §3.5.2, §5.15;
+2.0.1 block D).
 
 It may be long, so it is not held in memory: a store looks one token up at a time.
 """
@@ -90,9 +91,11 @@ class LocalList:
 
     @property
     def version(self) -> int:
-        """0: empty; -1: not supported (OCPP 1.6 §5.10)."""
+        """0: empty; -1: not supported (OCPP 1.6 §5.10). In OCPP 2 a list that was emptied keeps its version (D02)."""
         if not self.enabled:
             return UNSUPPORTED_VERSION
+        if self._site.flexible:
+            return self._store.version
         return self._store.version if self._store.size else EMPTY_VERSION
 
     @property
