@@ -64,6 +64,8 @@ class Job:
     reserve_bytes: int = 32 * 1024 * 1024
     """What a download leaves free on the disk."""
     ca_file: str = ""
+    roots: tuple[str, ...] = ()
+    """Files of further roots to believe: those that the network has installed."""
     loopback: bool = False
     """Addresses of this machine itself may be used."""
     bundle: Bundle | None = None
@@ -81,6 +83,6 @@ class Job:
         """Raises ValueError, TypeError or KeyError for a line that is no job."""
         values: dict[str, Any] = json.loads(line)
         values["work"] = Work(values["work"])
-        values["schemes"] = tuple(values["schemes"])
+        values["schemes"], values["roots"] = tuple(values["schemes"]), tuple(values["roots"])
         values["bundle"] = None if values["bundle"] is None else Bundle(**values["bundle"])
         return cls(**values)

@@ -108,7 +108,7 @@ def upload(job: Job, address: Address, path: Path, progress: Progress) -> int:
 
 @contextlib.contextmanager
 def _session(job: Job, address: Address) -> Iterator[ftplib.FTP]:
-    ftp = _Ftps(context=tls(job.ca_file), timeout=job.stall_s) if address.scheme == "ftps" else ftplib.FTP()
+    ftp = _Ftps(context=tls(job.ca_file, job.roots), timeout=job.stall_s) if address.scheme == "ftps" else ftplib.FTP()
     if isinstance(ftp, _Ftps):
         ftp.implicit = address.port == FTPS_IMPLICIT_PORT
     try:

@@ -172,7 +172,7 @@ def _connection(job: Job, address: Address) -> http.client.HTTPConnection:
     connection.sock = plain
     if address.scheme == "https":
         try:
-            connection.sock = tls(job.ca_file).wrap_socket(plain, server_hostname=address.host)
+            connection.sock = tls(job.ca_file, job.roots).wrap_socket(plain, server_hostname=address.host)
         except BaseException:
             plain.close()
             raise

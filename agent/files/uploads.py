@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -86,6 +86,8 @@ class Source(Protocol):
 
     def log_text(self, since_utc_s: float | None, until_utc_s: float | None) -> str: ...
     def security_log_parts(self) -> list[Path]: ...
+    def network_roots(self) -> Sequence[Path]:
+        """Roots that the network has installed for itself."""
 
 
 class Uploads:
@@ -204,6 +206,7 @@ class Uploads:
             bundle.max_bytes,
             files.stall_timeout_s,
             ca_file=str(files.ca_file or ""),
+            roots=tuple(map(str, self._source.network_roots())),
             loopback=files.loopback,
             bundle=bundle,
         )

@@ -106,6 +106,9 @@ class FileWork:
     def manufacturer_roots(self) -> Sequence[Path]:
         return self._security.certificates.roots(RootUse.MANUFACTURER)
 
+    def network_roots(self) -> Sequence[Path]:
+        return self._security.certificates.roots(RootUse.CENTRAL)
+
     # ---- Source ----
 
     def documents(self) -> Mapping[str, Any]:

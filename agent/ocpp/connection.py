@@ -24,7 +24,7 @@ from agent.clock import EARLIEST_PLAUSIBLE_UTC_S
 from agent.ocpp.frames import MAX_FRAME_BYTES
 from agent.ocpp.network_profile import NetworkProfile
 from agent.security.events import SecurityEvent
-from agent.security.store import CertificateStore, RootUse
+from agent.security.store import CertificateStore
 from agent.security.tls import TlsError, client_context, dates_problem, meaning
 
 LOGGER = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def tls_context(
     own: Path | None = None
     roots: list[Path] = []
     if certificates is not None:
-        roots = certificates.roots(RootUse.CENTRAL)
+        roots = certificates.believed(tries)
         clients = certificates.usable_clients(utc_s) if way.security_profile == 3 else []
         own = clients[tries // TRIES_PER_CERTIFICATE % len(clients)].path if clients else None
         certificates.in_use = own

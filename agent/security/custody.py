@@ -51,11 +51,13 @@ class DeleteAnswer(Enum):
     NOT_FOUND = "NotFound"
 
 
-def install_root(security: Security, use: RootUse, pem: str, *, additional_check: bool, most: int) -> InstallAnswer:
+def install_root(
+    security: Security, use: RootUse, pem: str, *, additional_check: bool, most: int, in_turn: bool = False
+) -> InstallAnswer:
     """Trust one more root from now on.
 
     ``additional_check``: a root of the network must be signed by the one it replaces. ``most``: certificates that may
-    be stored in all.
+    be stored in all. ``in_turn``: the root and its predecessor are tried one at a time (2.0.1 M05.FR.13, FR.14).
     """
     store = security.certificates
     try:
@@ -79,6 +81,8 @@ def install_root(security: Security, use: RootUse, pem: str, *, additional_check
         if additional_check and use is RootUse.CENTRAL:
             for path in store.roots(use)[:-REPLACED_ROOTS]:
                 remove(path)
+            if in_turn and known:
+                store.begin_replacement()
     except SecretFileError as error:
         LOGGER.error("%s", error)
         return InstallAnswer.FAILED

@@ -62,6 +62,8 @@ class CertificateStore:
         self._client_folder = folder / "client"
         self.in_use: Path | None = None
         """The charge point's certificate that the latest connection was tried with."""
+        self._newest_tried = False
+        """The latest connection was tried with the network's new root alone."""
 
     # ---- roots ----
 
@@ -70,6 +72,39 @@ class CertificateStore:
         folder = self._folder / "roots" / use.value
         files = [path for path in folder.glob("*.pem") if path.is_file()] if folder.is_dir() else []
         return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+    def begin_replacement(self) -> None:
+        """The newest root of the network is to take the place of its predecessor, as soon as it has proved itself."""
+        write_secret(self._replacement, b"")
+
+    def believed(self, tries: int) -> list[Path]:
+        """Return the network's roots to believe after so many failed tries in a row.
+
+        While one replaces another each is tried alone, the newer one first (2.0.1 M05.FR.14).
+        """
+        roots = self.roots(RootUse.CENTRAL)
+        replacing = len(roots) > 1 and self._replacement.exists()
+        self._newest_tried = replacing and tries % 2 == 0
+        if not replacing:
+            return roots
+        return roots[-1:] if self._newest_tried else roots[:-1]
+
+    def replacement_proved(self) -> None:
+        """A network has registered us on this connection: where that was by the new root, its predecessor goes
+        (2.0.1 M05.FR.13). Errors are logged."""
+        if not self._newest_tried:
+            return
+        try:
+            for path in self.roots(RootUse.CENTRAL)[:-1]:
+                remove(path)
+            remove(self._replacement)
+        except SecretFileError as error:
+            LOGGER.error("%s", error)
+        self._newest_tried = False
+
+    @property
+    def _replacement(self) -> Path:
+        return self._folder / "roots" / RootUse.CENTRAL.value / "replacing"
 
     def count(self) -> int:
         """How many certificates are stored, the charge point's own included."""

@@ -92,6 +92,8 @@ class Host(Protocol):
     def restart(self) -> None: ...
     def security_event(self, event: str, info: str) -> None: ...
     def manufacturer_roots(self) -> Sequence[Path]: ...
+    def network_roots(self) -> Sequence[Path]:
+        """Roots that the network has installed for itself."""
 
 
 class Updates:
@@ -150,6 +152,12 @@ class Updates:
     @property
     def takes_unsigned(self) -> bool:
         return self._rules.unsigned
+
+    @property
+    def new_version(self) -> bool:
+        """Asked before ``start``: this start is the one that an installation ended with."""
+        confirmed_later = self._machine.phase is Phase.INSTALLING and bool(self._rules.confirm)
+        return self._machine.phase is Phase.RESTARTING or confirmed_later
 
     @property
     def status(self) -> FirmwareStatus:
@@ -295,6 +303,7 @@ class Updates:
             self._rules.max_megabytes * 1024 * 1024,
             files.stall_timeout_s,
             ca_file=str(files.ca_file or ""),
+            roots=tuple(map(str, self._host.network_roots())),
             loopback=files.loopback,
         )
         problem, final = "", False

@@ -182,6 +182,10 @@ def test_tls_is_checked(tmp_path: Path, scheme: str, implicit: bool) -> None:
         server.files["/fw.bin"] = DATA
         assert run(job(server, tmp_path / "image", ca_file=str(ca_file))) == len(DATA)
         assert "CERTIFICATE_VERIFY_FAILED" in trouble(job(server, tmp_path / "other"))[1]
+        # A root that the network has installed will do (2.0.1 N01.FR.15), a file that is none does no harm.
+        (tmp_path / "none.pem").write_text("nothing")
+        roots = (str(tmp_path / "none.pem"), str(tmp_path / "not there"), str(ca_file))
+        assert run(job(server, tmp_path / "third", roots=roots)) == len(DATA)
 
 
 @pytest.mark.parametrize("scheme", ["http", "ftp"])

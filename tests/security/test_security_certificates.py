@@ -19,6 +19,7 @@ from agent.security.custody import (
     delete,
     install_root,
     installed,
+    pending_number,
     request_certificate,
     take_certificate,
 )
@@ -101,6 +102,29 @@ def test_a_root_that_is_none_is_refused(security: Security) -> None:
         read_chain(pki.root("One").pem * 9)
 
 
+def test_a_disk_that_takes_no_root_is_told(security: Security, monkeypatch: pytest.MonkeyPatch) -> None:
+    """M05.FR.03"""
+
+    def fail(_handle: int) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("agent.durable.os.fsync", fail)
+    assert install(security, pki.root("A Root")) is InstallAnswer.FAILED
+    assert installed(security, RootUse.CENTRAL) == []
+
+
+def test_the_key_of_a_request_stays_here_and_names_it(security: Security) -> None:
+    """2.0.1 A02.FR.05; 2.1 A02.FR.24: one number for each key"""
+    numbers = []
+    for _ in range(2):
+        csr = request_certificate(security, KeyType.P256, "Nordstrom", "NORD-1")
+        assert "PRIVATE" not in csr
+        numbers += [pending_number(security), pending_number(security)]
+    assert numbers[0] == numbers[1] != numbers[2] == numbers[3]
+    pending = security.folder / "client" / "pending.key"
+    assert pending.stat().st_mode & 0o777 == 0o600
+
+
 def test_the_charge_points_own_certificate_cannot_be_deleted_nor_the_last_root(security: Security) -> None:
     operator = pki.root("Operator Root")
     assert signed(security, operator)
@@ -179,3 +203,4 @@ def test_only_the_suites_of_the_paper_and_their_modern_kin_are_offered() -> None
         "AES128-GCM-SHA256",
         "AES256-GCM-SHA384",
     }
+    assert client_context(None, [], None, check_time=True).options & ssl.OP_NO_COMPRESSION

@@ -56,6 +56,7 @@ PUSHED = [
     "InvalidTLSCipherSuite",
     "MaintenanceLoginAccepted",
     "MaintenanceLoginFailed",
+    "DiscardedRenewedClientCertificate",
 ]
 LOGGED = [
     "FailedToAuthenticateAtCentralSystem",

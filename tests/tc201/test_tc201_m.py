@@ -90,6 +90,37 @@ async def test_tc_m_09_cs_with_the_additional_check_a_root_must_be_signed_by_its
     assert found == [root_hash(first), hashed(second.certificate, first.certificate)]
 
 
+async def _replaced(rig: Rig201, *, by_the_new: bool) -> None:
+    """A root is replaced; the network comes back with a certificate of the new one, or still of the old one."""
+    first = pki.root("First")
+    second = first.successor("Second")
+    assert await install(rig, first) == "Accepted"
+    assert await install(rig, second) == "Accepted"
+    server = second if by_the_new else first
+    old, new = root_hash(first), hashed(second.certificate, first.certificate)
+    password = "an-old-password-of-it"
+    async with moved(rig, server_context(server, place(rig)), password=password, security_profile=2) as csms:
+        await rig.start_agent()
+        found = [data for _, data in await installed(rig, CSMS)]
+        # Once its issuer is gone, a root is named by its own key.
+        assert (old in found) is not by_the_new
+        assert (len(found) == 1) if by_the_new else (found == [old, new])
+        await csms.drop()
+        await rig.until(lambda: csms.connections == 2 and rig.online)
+
+
+@case(settings={"SecurityCtrlr.AdditionalRootCertificateCheck": "true"})
+async def test_tc_m_30_cs_the_predecessor_goes_once_the_new_root_has_proved_itself(rig: Rig201) -> None:
+    """M05.FR.13"""
+    await _replaced(rig, by_the_new=True)
+
+
+@case(settings={"SecurityCtrlr.AdditionalRootCertificateCheck": "true"})
+async def test_tc_m_31_cs_the_predecessor_is_the_fallback(rig: Rig201) -> None:
+    """M05.FR.14 to FR.16: tried in turn with the new one"""
+    await _replaced(rig, by_the_new=False)
+
+
 @case()
 async def test_tc_m_12_cs_retrieve_the_roots_of_the_network(rig: Rig201) -> None:
     """M03.FR.01, FR.03, FR.04"""

@@ -7,10 +7,12 @@ import json
 import tarfile
 from typing import Any
 
+from simulators import pki
 from simulators.fileserver import FileServer
 from tests.tc16.test_tc16_firmware import now, updating
 from tests.tc201.csms201 import Payload
 from tests.tc201.rig import ID, Rig201, case
+from tests.tc201.secure201 import install, place, server_context
 
 
 async def get_log(rig: Rig201, number: int, location: str, kind: str = "SecurityLog", **more: Any) -> Payload:
@@ -108,3 +110,16 @@ async def test_an_upload_cut_short_by_a_restart_is_told_as_failed(rig: Rig201) -
         rig.mark()
         await rig.start_agent(wait=False)
         await statuses(rig, 10, "UploadFailure")
+
+
+@case(change=updating())
+async def test_roots_of_the_network_are_believed_for_files(rig: Rig201) -> None:
+    """N01.FR.15"""
+    authority = pki.root("Network Root")
+    context = server_context(authority, place(rig))
+    with FileServer("https", context) as server:
+        await get_log(rig, 11, server.url("/logs"), retries=0)
+        await statuses(rig, 11, "Uploading", "UploadFailure")
+        assert await install(rig, authority) == "Accepted"
+        await get_log(rig, 12, server.url("/logs"), retries=0)
+        await statuses(rig, 12, "Uploading", "Uploaded")

@@ -37,6 +37,9 @@ class Certificates2(Block):
             "InstallCertificate": self._install,
         }
 
+    def online(self, _everything: bool, _now: float) -> None:
+        self._security.certificates.replacement_proved()  # M05.FR.13
+
     def _install(self, payload: Payload) -> Payload:
         """M05"""
         from agent.security.custody import InstallAnswer, install_root
@@ -48,6 +51,7 @@ class Certificates2(Block):
             payload["certificate"],
             additional_check=settings.boolean("SecurityCtrlr.AdditionalRootCertificateCheck"),
             most=settings.integer("SecurityCtrlr.CertificateEntries"),
+            in_turn=True,
         )
         match answer:
             case InstallAnswer.ACCEPTED:  # M05.FR.02, FR.17
