@@ -27,6 +27,7 @@ from agent.joints.display import DisplayWork
 from agent.joints.files import FileWork
 from agent.joints.local_api import LocalWork
 from agent.joints.network_verbs import NetworkVerbs
+from agent.joints.restarts import TELLS_FIRST, Restarts, last_words
 from agent.joints.service import Rooms
 from agent.joints.transactions import TransactionWork
 from agent.journal.journal import Journal
@@ -124,6 +125,9 @@ class App(NetworkVerbs):
         self._link = ControlLink(configuration.link_path, self._from_control, self._control_lost)
         self._security = Security(configuration.paths.state_dir / "security", self._journal, self._clock)
         self._files = FileWork(configuration, self._journal, self._settings, self._clock, self._security, self)
+        self.restarts = Restarts(
+            kept["station"], self._clock.boot, lambda: self._files.updates.new_version, self.carry_out
+        )
         self._device = DeviceWork(
             configuration,
             self._settings,
@@ -166,6 +170,7 @@ class App(NetworkVerbs):
             loop.add_signal_handler(number, self._leave, 0)
         self.carry_out(self._station.recovered(self._clock.now()))
         self._security.started(f"evse-agent {__version__}")
+        self.restarts.begun()
         self._files.start()
         self._device.start()
         self._link.start()
@@ -180,6 +185,7 @@ class App(NetworkVerbs):
             return await self._exit
         finally:
             notify("STOPPING=1")
+            self.restarts.leaving()
             await self._close(tunnel)
 
     def _feed_watchdog(self) -> None:
@@ -271,6 +277,7 @@ class App(NetworkVerbs):
             case Restart(kind):
                 log.warning("%s reset: leaving for a fresh start", kind.value.lower())
                 self._security.record(SecurityEvent.RESET_OR_REBOOT, f"{kind.value.lower()} reset")
+                self.restarts.reset(kind)
                 self._resetting = asyncio.create_task(self._reset(kind), name="reset")
             case NewsForNetwork():
                 self._tunnel.wake()
@@ -280,12 +287,17 @@ class App(NetworkVerbs):
                 self._security.record(SecurityEvent.TAMPER_DETECTION, detail)
 
     async def _reset(self, kind: ResetKind) -> None:
-        """A hard reset restarts the machine where it can be; else, or when that fails, the agent alone."""
+        """Any reset but a soft one restarts the machine where it can be; else, or when that fails, the agent alone."""
         update = self._config.update
-        if kind is ResetKind.HARD and update.restart:
+        if kind in TELLS_FIRST:
+            await last_words(self._has_last_words)
+        if kind is not ResetKind.SOFT and update.restart:
             retries = self._settings.integer("OCPPCommCtrlr.ResetRetries")
             await restart_machine(update.restart, retries, lambda command: run_command(command, update.timeout_s))
         self._leave(EXIT_RESTART)
+
+    def _has_last_words(self) -> bool:
+        return self._tunnel.report().state is UplinkState.ACCEPTED and self._journal.waits("")
 
     def _set_timer(self) -> None:
         if self._timer is not None:

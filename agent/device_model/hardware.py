@@ -215,6 +215,16 @@ def _evse() -> Iterator[Declaration]:
         choices=STATES,
     )
     yield Declaration(place, "EVSE", "Available", DataType.BOOLEAN, lambda _look, _: True, "it is there", constant=True)
+    yield Declaration(
+        place,
+        "EVSE",
+        "AllowReset",
+        DataType.BOOLEAN,
+        lambda _look, _: False,
+        "it cannot be reset alone: one process drives all of them",
+        monitored=False,
+        constant=True,
+    )
     yield Declaration(place, "EVSE", "SupplyPhases", DataType.INTEGER, _phases, "wired to it", constant=True)
     yield Declaration(
         place, "EVSE", "Power", DataType.DECIMAL, _power_w, "drawn now, by its meter", unit="W", maximum=_rated_w

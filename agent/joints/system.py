@@ -23,6 +23,7 @@ from agent.local.configuration import masked
 from agent.local.network import NetworkFinding
 from agent.local.rpc import RpcError
 from agent.local.system import BundleDocument, BundlePart, UpdateDocument
+from agent.ocpp.restart_port import BootReason
 from agent.security.log import SecurityLog
 from agent.security.security import Security
 from agent.station.commands import ResetKind
@@ -160,6 +161,7 @@ class SystemWork:
         self._calm(in_session)
         if not self._agent.reset(ResetKind.HARD):
             raise RpcError("the station refuses a restart now; 'log' says why")
+        self._agent.restarts.note(BootReason.LOCAL_RESET)
         return self._files.updates.restarts_machine
 
     # ---- updates ----

@@ -112,9 +112,8 @@ class BaseSession(ABC):
         """After a longer absence every status is sent; after a shorter one only what changed (2.0.1 B04.FR.01)."""
         return 60.0
 
-    def _authorised(self, token: Token, payload: Mapping[str, Any]) -> None:
+    def _authorised(self, _token: Token, _payload: Mapping[str, Any]) -> None:
         """Take what else the answer to an Authorize says. Comes before its outcome."""
-        return None
 
     # ---- what the tunnel sees ----
 
@@ -323,6 +322,7 @@ class BaseSession(ABC):
         if status == "Accepted":
             self._boot.accepted()
             self._around.registered()
+            self._station.restarts.told()
             self._network_time(outcome)
             if interval_s:
                 self._take_interval(min(interval_s, int(LONGEST_S)))

@@ -12,6 +12,7 @@ from agent.journal.events import Event
 from agent.ocpp.access_port import AccessPort
 from agent.ocpp.charging_port import ChargingPort
 from agent.ocpp.display_port import DisplayPort
+from agent.ocpp.restart_port import RestartPort
 from agent.ocpp.transaction_port import TransactionPort
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import Profile, RateUnit
@@ -96,6 +97,10 @@ class StationPort(Protocol):
     @property
     def transactions(self) -> TransactionPort:
         """What is open, and what the network says about it."""
+
+    @property
+    def restarts(self) -> RestartPort:
+        """Why the agent has started."""
 
     @property
     def charging(self) -> ChargingPort:

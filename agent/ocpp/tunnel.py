@@ -30,7 +30,7 @@ from agent.ocpp.connection import (
     open_connection,
     tls_context,
 )
-from agent.ocpp.link_settings import ATTEMPTS, waits
+from agent.ocpp.link_settings import ATTEMPTS, MINIMUM, RANDOM, REPEATS, waits
 from agent.ocpp.network_profile import NetworkProfile
 from agent.ocpp.networks import Networks, Verdict
 from agent.ocpp.ports import DataTransfer, JournalPort, StationPort, TransferAnswer, UplinkReport, UplinkState
@@ -487,6 +487,8 @@ class Tunnel:
     def _setting_changed(self, name: str) -> None:
         if name == "OCPPCommCtrlr.WebSocketPingInterval":
             self._ping_changed.set()
+        elif name in (MINIMUM, RANDOM, REPEATS):
+            self._waits = self._fresh_waits()
 
     def _failed(self, why: str) -> None:
         by_command = bool(self._end_reason)

@@ -28,6 +28,9 @@ UNLOCK_IN_ALL_S = 14.0
 RESET_S = 30.0
 """How long a soft reset waits for its transactions; an end that is still open then is completed after the restart."""
 
+_IN_GOOD_ORDER = (ResetKind.SOFT, ResetKind.IMMEDIATE)
+_AT_ONCE = (ResetKind.HARD, ResetKind.RESUME)
+
 
 _WHOLE = "0"
 """Key of the whole station's document, beside those of the EVSEs."""
@@ -175,30 +178,36 @@ class Availability:
     def reset(self, kind: ResetKind) -> bool:
         """Restart the agent. SOFT ends its transactions in good order first (OCPP 1.6 §5.14, 2.0.1 B12.FR.02)."""
         site = self._site
-        if site.resetting is ResetKind.HARD:
+        if site.resetting in _AT_ONCE:
             return True
         if kind is ResetKind.ON_IDLE and site.resetting is not None:
             return True  # what is under way comes sooner
+        if kind is ResetKind.ON_IDLE and not any(evse.in_transaction for evse in site.evses.values()):
+            kind = ResetKind.IMMEDIATE
         site.resetting = kind
         self._reset_at = site.now
-        for session in list(site.waiting):
-            self._transactions.stop_waiting(session, StopReason.SCHEDULED_RESET)
-        if kind is ResetKind.HARD:
-            site.keep("station", "reset", "Hard")
+        if kind is not ResetKind.RESUME:
+            for session in list(site.waiting):
+                self._transactions.stop_waiting(session, StopReason.SCHEDULED_RESET)
+        if kind in _AT_ONCE:
+            site.keep("station", "reset", "Hard" if kind is ResetKind.HARD else "Resume")
             for evse in site.evses.values():
+                if kind is ResetKind.RESUME and evse.session is not None:
+                    self._transactions.note(evse, evse.session, Trigger.RESET_COMMAND)  # 2.1 B13.FR.04
                 if evse.running is not None:
-                    site.send(Withdraw(evse.id, "hard reset"))
+                    # 2.1 B13.FR.20: energy stops.
+                    site.send(Withdraw(evse.id, "hard reset" if kind is ResetKind.HARD else "reset"))
                     evse.permit, evse.withdrawn = None, True
             site.emit(Restart(kind))
             return True
-        if kind is ResetKind.SOFT:
+        if kind in _IN_GOOD_ORDER:
             for evse in site.evses.values():
                 self._transactions.stop(evse, StopReason.SCHEDULED_RESET)
         return True
 
     def _leave_when_done(self) -> None:
         site = self._site
-        if site.resetting not in (ResetKind.SOFT, ResetKind.ON_IDLE):
+        if site.resetting not in (*_IN_GOOD_ORDER, ResetKind.ON_IDLE):
             return
         waits = site.resetting is ResetKind.ON_IDLE or site.now < self._reset_at + RESET_S
         if any(evse.in_transaction for evse in site.evses.values()) and waits:
@@ -208,5 +217,5 @@ class Availability:
         site.resetting = ResetKind.HARD
 
     def wake(self) -> float | None:
-        leaving = self._reset_at + RESET_S if self._site.resetting is ResetKind.SOFT else None
+        leaving = self._reset_at + RESET_S if self._site.resetting in _IN_GOOD_ORDER else None
         return earliest([leaving, *(self._deadline(unlock) for unlock in self._unlocks)])

@@ -44,12 +44,15 @@ class UnlockAnswer(Enum):
 
 
 class ResetKind(Enum):
-    """SOFT ends transactions in good order first; HARD restarts at once and ends them after the restart; ON_IDLE begins
-    no new one and waits for the end of those that run (2.0.1 B12.FR.01)."""
+    """SOFT ends transactions in good order and restarts the agent; IMMEDIATE does so and restarts the machine where it
+    can be (2.0.1 B12.FR.04); HARD restarts at once and ends them after the restart; ON_IDLE begins no new one and waits
+    for the end of those that run (2.0.1 B12.FR.01); RESUME restarts at once, and they go on after it (2.1 B13)."""
 
     SOFT = "Soft"
     HARD = "Hard"
+    IMMEDIATE = "Immediate"
     ON_IDLE = "OnIdle"
+    RESUME = "ImmediateAndResume"
 
 
 class SettingAnswer(Enum):

@@ -41,7 +41,8 @@ class Transactions:
         self._beginning = Beginning(site, metering, signing)
         self._closing = Closing(site, metering, signing)
         self.bounds = Bounds(site)
-        self._hard_reset = kept.get("station", {}).get("reset") == "Hard"
+        self._reset = kept.get("station", {}).get("reset")
+        """How the network's reset has treated transactions before this start: Hard, Resume, or None."""
 
     # ---- restart ------------------------------------------------------------------------------------------------
 
@@ -52,8 +53,9 @@ class Transactions:
             log.error("EVSE %d is no longer configured; its transaction ends with the last good register", number)
             if orphan.open or orphan.phase in (Phase.RUNNING, Phase.STOPPING):
                 self._closing.lost(number, orphan)
-        if self._hard_reset:
+        if self._reset is not None:
             site.keep("station", "reset", None)
+        if self._reset == "Hard":
             for waiting in list(site.waiting):
                 self._drop_waiting(waiting, StopReason.IMMEDIATE_RESET)
         for evse in site.evses.values():
@@ -61,11 +63,13 @@ class Transactions:
             if session is None or session.phase is Phase.STOPPING:
                 continue
             if session.phase is Phase.RUNNING or session.open:
-                if self._hard_reset:
+                if self._reset == "Hard":
                     self.stop(evse, StopReason.IMMEDIATE_RESET)
+                elif self._reset == "Resume":
+                    self._resume(session, evse)  # 2.1 B13.FR.23: however long it took
                 elif session.authorised.boot != site.moment.boot:
                     self._bridge(evse, session)
-        self._hard_reset = False
+        self._reset = None
 
     def _bridge(self, evse: Evse, session: Session) -> None:
         """The machine itself was off: go on only if that was short, or if no clock can tell."""
@@ -75,9 +79,13 @@ class Transactions:
         if not (most_s and away_s <= most_s):
             self.stop(evse, StopReason.POWER_LOSS)
             return
+        self._resume(session, evse)
+
+    def _resume(self, session: Session, evse: Evse) -> None:
+        site = self._site
         session.authorised = site.moment.stamp()
         if site.flexible and session.open:
-            # 2.1 E17.FR.11 to .14.
+            # 2.1 E17.FR.11 to .14, B13.FR.23 to .25, B13.FR.30.
             allowed = site.settings.boolean("TxCtrlr.AllowEnergyTransferResumption")
             session.barred = session.barred or (session.phase is Phase.RUNNING and not allowed)
             state = ChargingState.SUSPENDED_EVSE if session.barred else session.state

@@ -22,6 +22,7 @@ from agent.journal.events import (
     TransactionStarted,
 )
 from agent.ocpp.link_settings import from_file
+from agent.ocpp.restart_port import BootReason
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import Profile, RateUnit
 from agent.station.charging.store import Filter
@@ -220,6 +221,20 @@ class FakeTransactions:
         return {}
 
 
+class FakeAccess:
+    """No reservation has ended."""
+
+    def ended_reservations(self) -> dict[int, Any]:
+        return {}
+
+
+class FakeRestarts:
+    reason = BootReason.POWER_UP
+
+    def told(self) -> None:
+        """Nothing is kept."""
+
+
 class FakeCharging:
     """Smart charging without a profile, a limit from outside or a wish for priority."""
 
@@ -260,6 +275,8 @@ class FakeStation:
     pins: list[tuple[str, str]] = field(default_factory=list)
     transactions: FakeTransactions = field(default_factory=FakeTransactions)
     charging: FakeCharging = field(default_factory=FakeCharging)
+    restarts: FakeRestarts = field(default_factory=FakeRestarts)
+    access: FakeAccess = field(default_factory=FakeAccess)
     display: FakeDisplay = field(default_factory=FakeDisplay)
     on: Mapping[str, Any] = field(default_factory=dict)
     """Called when a method of this name is: its argument is the station."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ocpp_fakes import config
+from ocpp_fakes import as_in_file, config
 
 from agent.config.schema import Config, Network
+from agent.ocpp.link_settings import waits
 from agent.ocpp.network_profile import NetworkProfile, ProposalError
 from agent.ocpp.networks import MAX_STARTS, Networks, TrialKind
 from agent.security.files import SecretFileError
+from agent.station.settings import Settings
 
 FILE = config("ws://a", identity="CP", network_attempts=2, networks=(Network(url="ws://b"),))
 
@@ -33,6 +36,18 @@ def moved(path: Path, order: tuple[int, ...] = (2, 0), file: Config = FILE) -> N
     networks.write_slot(2, way("ws://c"))
     assert networks.propose_priority(order, False, False)
     return Networks(file, path)
+
+
+def test_waits_between_tries_are_those_of_the_file_until_the_network_sets_others() -> None:
+    ocpp = config("ws://a", back_off_minimum_s=0.1, back_off_random_s=0.0, back_off_repeats=2).ocpp
+    settings = as_in_file(Settings(), config("ws://a", back_off_minimum_s=0.1, back_off_random_s=0.0))
+    assert list(islice(waits(ocpp, settings), 4)) == [0.1, 0.2, 0.4, 0.4]
+    settings.set("OCPPCommCtrlr.RetryBackOffWaitMinimum", "10")
+    settings.set("OCPPCommCtrlr.RetryBackOffRepeatTimes", "3")
+    assert list(islice(waits(ocpp, settings), 5)) == [10, 20, 40, 80, 80]
+    settings.set("OCPPCommCtrlr.RetryBackOffRandomRange", "5")
+    for wait in islice(waits(ocpp, settings), 3, 20):
+        assert 80 <= wait < 85
 
 
 def test_the_file_s_ways_are_the_first_slots_and_there_are_free_ones() -> None:

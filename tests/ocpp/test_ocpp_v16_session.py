@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from ocpp_fakes import FakeJournal, FakeStation, config, started
+from ocpp_fakes import FakeJournal, FakeStation, as_in_file, config, started
 
 from agent.ocpp.ports import UplinkState
 from agent.ocpp.schema import Schemas
@@ -31,10 +31,11 @@ class Talk:
         self.settings = self.station.settings
         self.journal = FakeJournal()
         self.later: list[Coroutine[Any, Any, None]] = []
+        file = config("ws://x", evses=evses, back_off_minimum_s=2.0, back_off_random_s=0.0)
         around = Surroundings(
-            config("ws://x", evses=evses, back_off_minimum_s=2.0, back_off_random_s=0.0),
+            file,
             self.journal,
-            self.settings,
+            as_in_file(self.settings, file),
             self.station,
             lambda: self.now,
             self.later.append,

@@ -32,7 +32,7 @@ def test_it_waits_for_the_end_of_what_runs(world: World) -> None:
 def test_without_a_transaction_it_comes_at_once() -> None:
     idle = World()
     assert idle.call("reset", ResetKind.ON_IDLE)
-    assert idle.restarts == [ResetKind.ON_IDLE]
+    assert idle.restarts == [ResetKind.IMMEDIATE]
 
 
 def test_a_reset_that_comes_sooner_takes_its_place_and_not_the_other_way_round(world: World) -> None:

@@ -12,6 +12,7 @@ from agent.ocpp.v2.file_blocks import file_blocks
 from agent.ocpp.v2.local_list import LocalList2
 from agent.ocpp.v2.remote import Remote2
 from agent.ocpp.v2.reservation import Reservation2
+from agent.ocpp.v2.reset import Reset2
 from agent.ocpp.v2.security_blocks import security_blocks
 from agent.ocpp.v2.smart_charging import SmartCharging2
 from agent.ocpp.v2.tariff import Tariff2
@@ -31,6 +32,7 @@ def blocks(talk: Talk) -> list[Block]:
         Availability2(talk),
         Reservation2(talk),
         DataTransfer2(talk),
+        Reset2(talk),
         SmartCharging2(talk),
         Tariff2(talk),
         Display2(talk),

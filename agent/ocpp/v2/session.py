@@ -8,6 +8,8 @@ from typing import Any
 from agent import __version__
 from agent.journal.events import Event, SampledValue
 from agent.ocpp.base import BaseSession, Payload, Reply
+from agent.ocpp.ports import UplinkState
+from agent.ocpp.restart_port import BootReason
 from agent.ocpp.rpc import Priority, Request
 from agent.ocpp.schema import Schemas
 from agent.ocpp.session import Surroundings
@@ -21,6 +23,9 @@ from agent.ocpp.v2.version import Version
 from agent.station.commands import StatusReport
 from agent.station.tokens import Token, TokenInfo
 
+REMOTE = ("RequestStartTransaction", "RequestStopTransaction")
+"""B02.FR.05: refused until the charging station is accepted."""
+
 
 def new_session(subprotocol: str, surroundings: Surroundings) -> Session2:
     return Session2(Version(subprotocol), surroundings)
@@ -32,12 +37,14 @@ class Session2(BaseSession):
     def __init__(self, version: Version, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
         self._version = version
+        self._triggered = False
+        """The next BootNotification is one that the network has asked for."""
         self._talk = Talk(version, surroundings, self._call, self._send, lambda: self.state, self._note, self._waits)
         made = blocks(self._talk)
         self._parts.extend(made)
         self._handlers: dict[str, Handler] = {}
         self._talk.triggers.update(
-            BootNotification=lambda _evse: self._boot.trigger(self._around.now()),
+            BootNotification=self._trigger_boot,
             Heartbeat=lambda _evse: self._call("Heartbeat", {}, Priority.STATUS, self._beat_answered),
             StatusNotification=self._trigger_statuses,
         )
@@ -65,7 +72,14 @@ class Session2(BaseSession):
     # ---- what is said ----
 
     def _boot_payload(self) -> Payload:
-        return boot_notification(self._config.station, f"evse-agent {__version__}", "PowerUp")
+        reason = BootReason.TRIGGERED if self._triggered else self._station.restarts.reason
+        self._triggered = False
+        return boot_notification(self._config.station, f"evse-agent {__version__}", reason.value)
+
+    def _trigger_boot(self, _evse: int | None) -> bool:
+        """F06.FR.17: not once it is accepted."""
+        self._triggered = self._boot.trigger(self._around.now())
+        return self._triggered
 
     def _status_payload(self, report: StatusReport) -> Payload | None:
         return status_notification(report)
@@ -88,6 +102,8 @@ class Session2(BaseSession):
         return None if payload is None else ("MeterValues", payload)
 
     def _handle(self, request: Request) -> Reply:
+        if self.state is UplinkState.PENDING and request.action in REMOTE:
+            return {"status": "Rejected"}
         return self._handlers[request.action](request.payload)
 
     def _trigger_statuses(self, evse: int | None) -> bool:
