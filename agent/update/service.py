@@ -160,12 +160,6 @@ class Updates:
         return self._machine.phase is Phase.RESTARTING or confirmed_later
 
     @property
-    def new_version(self) -> bool:
-        """Asked before ``start``: this start is the one that an installation ended with."""
-        confirmed_later = self._machine.phase is Phase.INSTALLING and bool(self._rules.confirm)
-        return self._machine.phase is Phase.RESTARTING or confirmed_later
-
-    @property
     def status(self) -> FirmwareStatus:
         return self._machine.status
 
