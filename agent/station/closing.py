@@ -66,13 +66,18 @@ class Closing:
         session.reason = session.cause if session.cause is not None and reason in _LATER else reason
         session.trigger_end = trigger
         session.stop_token = uid
+        if evse is not None and session.joined and (session.final_wh is None or session.stale):
+            self.look_again(evse, session)
         if session.final_wh is None:
             session.final_wh = session.start_wh
-            sample = evse.fresh_meter(site.now) if evse is not None and session.joined else None
-            if sample is not None:
-                session.final_wh, session.stale = max(sample.energy_import_wh, session.start_wh), False
         samples = self._metering.end(evse, session) if evse is not None and session.joined else ()
         self._end(evse.id if evse is not None else 0, session, samples)
+
+    def look_again(self, evse: Evse, session: Session) -> None:
+        """Take the register of now as the last one, where the meter was silent then. Nothing has flowed since."""
+        sample = evse.fresh_meter(self._site.now)
+        if sample is not None:
+            session.final_wh, session.stale = max(sample.energy_import_wh, session.start_wh), False
 
     def lost(self, number: int, session: Session) -> None:
         """The EVSE of a transaction is not configured any more: end it with the last good register."""

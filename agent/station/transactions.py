@@ -283,6 +283,8 @@ class Transactions:
             return
         if session.phase is not Phase.FINISHED:
             return
+        if session.open and session.stale:
+            self._closing.look_again(evse, session)
         if not evse.connected and not session.left:
             session.left = True
             self._closing.unplugged(evse, session)

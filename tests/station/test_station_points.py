@@ -273,6 +273,25 @@ def test_a_meter_that_was_silent_at_the_start_tells_its_register_with_the_driver
     assert not ended.meter_stale
 
 
+def test_a_meter_that_was_silent_when_the_charging_ended_tells_the_rest_before_the_transaction_does():
+    world = flexible("EVConnected", "EVConnected")
+    charging(world)
+    world.outlets[1].meter_works = False
+    world.run(60)
+    world.tap()
+    world.run(20)
+    assert world.session().stale
+    world.outlets[1].meter_works = True
+    world.run(2)
+    world.outlets[1].meter_works = False
+    world.run(20)
+    world.unplug()
+    world.run(2)
+    (ended,) = world.ended()
+    assert ended.meter_wh == world.outlets[1].register_wh
+    assert not ended.meter_stale
+
+
 def test_which_version_is_spoken_is_known_again_after_a_restart():
     world = World(config(), {START: "EVConnected"})
     at_the_desk(world, lambda desk: desk.speak(flexible=True))

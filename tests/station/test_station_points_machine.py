@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant
@@ -118,6 +119,6 @@ class FlexibleChargePoint(ChargePoint):
         return energies
 
 
-FlexibleChargePoint.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-TestFlexibleChargePoint = FlexibleChargePoint.TestCase
+FlexibleChargePoint.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestFlexibleChargePoint = pytest.mark.timeout(600)(FlexibleChargePoint.TestCase)
 del ChargePoint
