@@ -66,6 +66,8 @@ class Declaration:
     """What it is meant to be (attribute Target)."""
     faults: tuple[FaultCode, ...] = ()
     """Of what an event on it tells the technical code and words."""
+    note: Callable[[Look], tuple[str, str]] | None = None
+    """(code, words) that an event on it tells, where it is about no faults of control; empty while all is well."""
     there: Callable[[Look, int], bool] = lambda _look, _evse: True
     """Whether this place has it."""
 
@@ -87,9 +89,15 @@ class Declaration:
             Variable(self.variable, self.variable_instance),
             Characteristics(self.data_type, self.unit, self.minimum, maximum, self.choices, self.monitored),
             tuple(attributes),
-            _note(look, evse, self.faults) if self.faults else None,
+            self._note(look, evse),
             self.help,
         )
+
+    def _note(self, look: Look, evse: int) -> Callable[[], tuple[str, str]] | None:
+        note = self.note
+        if note is not None:
+            return lambda: note(look)
+        return _note(look, evse, self.faults) if self.faults else None
 
 
 def _reader(read: Reader, look: Look, evse: int) -> Callable[[], str | None]:

@@ -188,6 +188,7 @@ def _station() -> Iterator[Declaration]:
         lambda look, _: bool(look.facts.books.code),
         "records cannot be written or were lost",
         instance="Journal",
+        note=lambda look: (look.facts.books.code, look.facts.books.text),
     )
     for index, phase in enumerate(PHASES):
         yield Declaration(

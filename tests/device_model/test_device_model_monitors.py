@@ -26,6 +26,7 @@ from agent.device_model.monitors import (
 from agent.device_model.variables import Component, DataType, Variable
 from agent.journal.events import Stamp
 from agent.link.messages import FaultCode
+from agent.station.books import Books
 from tests.device_model.device_world import START_UTC_S, World
 
 UPPER, LOWER, DELTA = MonitorType.UPPER_THRESHOLD, MonitorType.LOWER_THRESHOLD, MonitorType.DELTA
@@ -499,6 +500,18 @@ def test_a_fault_is_told_by_a_hard_wired_monitor_with_its_code(code: FaultCode, 
     assert "look at it" in event.tech_info
     here.fault(code, active=False)
     over = next(each for each in here.look() if f"{each.component}.{each.variable}" == where)
+    assert (over.value, over.tech_code) == ("false", "")
+
+
+def test_what_is_wrong_with_the_books_is_told_by_its_code_and_words() -> None:
+    """Under OCPP 1.6 the same words stand in the StatusNotification of connector 0."""
+    here = world()
+    here.station.books_changed(Books("journal_unwritable", "the disk is full", "make room"), here.moment())
+    (event,) = [each for each in here.look() if each.component.instance == "Journal"]
+    assert (str(event.component), event.value, event.severity) == ("Controller[Journal]", "true", 2)
+    assert (event.tech_code, event.tech_info) == ("journal_unwritable", "the disk is full")
+    here.station.books_changed(Books(), here.moment())
+    (over,) = [each for each in here.look() if each.component.instance == "Journal"]
     assert (over.value, over.tech_code) == ("false", "")
 
 
