@@ -69,7 +69,12 @@ def obstacle(site: Site, evse: Evse | None, token: Token, group: str, waiting: i
         return ""
     waiting = len(site.waiting) if waiting is None else waiting
     spare = [other for other in _unclaimed(site) if other is not evse]
-    return "" if _enough(spare, needed, waiting + (evse is None)) else "the last free EVSE is reserved"
+    if _enough(spare, needed, waiting + (evse is None)):
+        return ""
+    # An EVSE that none of them could use is kept from nobody, unless others would be short of one without it.
+    suited = [reservation for reservation in needed if evse is None or _suits(reservation, evse)]
+    short = evse is not None and _enough([*spare, evse], needed, waiting)
+    return "the last free EVSE is reserved" if short or not _enough(spare, suited, waiting + (evse is None)) else ""
 
 
 def by_group_only(site: Site, evse: Evse | None, token: Token) -> bool:
