@@ -222,7 +222,9 @@ class VirtualAgent(App):
             )
 
         # No technician is there: nothing that control says is an answer to one.
-        local = SimpleNamespace(control=SimpleNamespace(heard=lambda _message: False))
+        local = SimpleNamespace(
+            publish=lambda _topic, _document: None, control=SimpleNamespace(heard=lambda _message: False)
+        )
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(agent.app, "Clock", lambda: Clock(world.monotonic, lambda: world.utc_s, boot))
             patch.setattr(agent.app, "ControlLink", lambda *_: self.link)
