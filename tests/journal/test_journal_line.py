@@ -172,6 +172,25 @@ def test_network_numbers(journal, path):
     assert journal.network_transaction("a") == 77
 
 
+def test_a_token_leaves_the_history_of_what_is_with_the_network(journal):
+    """2.0.1 N10: with regard to neither upper nor lower case, and of no other"""
+    for name, token in (("one", "Card"), ("two", "OTHER"), ("three", "CARD")):
+        journal.append(started(name, token), stamp(1.0))
+        journal.append(ended(name), stamp(2.0))
+    for record in journal.pending(4):
+        journal.delivered(record.seq)
+    assert [(one.transaction, one.delivered) for one in journal.transactions_of("card")] == [
+        ("one", True),
+        ("three", False),
+    ]
+    journal.forget_token("card")
+    assert [(one.transaction, one.token) for one in journal.transactions()] == [
+        ("three", "CARD"),
+        ("two", "OTHER"),
+        ("one", ""),
+    ]
+
+
 def test_history_tells_the_latest_transactions(journal):
     journal.append(started("a"), stamp(10))
     journal.set_network_transaction("a", 5)

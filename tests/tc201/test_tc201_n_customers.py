@@ -131,6 +131,25 @@ async def test_a_driver_who_charges_is_not_forgotten(rig: Rig201) -> None:
     assert "transaction " in await told(rig, 17)
 
 
+@case(settings={"LocalAuthListCtrlr.Enabled": "true"})
+async def test_the_local_list_stays_and_reservations_go(rig: Rig201) -> None:
+    """N10.FR.02, FR.03, FR.06: the list is the network's alone"""
+    entry = {"idToken": CARD, "idTokenInfo": {"status": "Accepted"}}
+    answer = await rig.call("SendLocalList", versionNumber=1, updateType="Full", localAuthorizationList=[entry])
+    assert answer["status"] == "Accepted"
+    answer = await rig.call("ReserveNow", id=7, expiryDateTime="2040-01-01T00:00:00Z", idToken=CARD, evseId=1)
+    assert answer["status"] == "Accepted"
+    assert await asked(rig, 19, report=True, clear=True) == {"status": "Accepted"}
+    assert (await told(rig, 19)).splitlines() == [
+        "local list: Accepted",
+        "reservation 7: EVSE 1 until 2040-01-01T00:00:00Z",
+    ]
+    assert await asked(rig, 20, report=True, clear=False) == {"status": "Accepted"}
+    assert await told(rig, 20) == "local list: Accepted"
+    assert (await rig.call("GetLocalListVersion"))["versionNumber"] == 1
+    assert (await rig.call("CancelReservation", reservationId=7))["status"] == "Rejected"
+
+
 @case()
 async def test_parts_that_were_not_answered_are_told_again(rig: Rig201) -> None:
     """N09.FR.05: in order, over a loss of the connection"""
