@@ -150,8 +150,9 @@ class Authorisation:
         if info is None:
             return ask, self.decide(ask.token, online=False)
         self.learn(ask.token, info)
-        # A token expired by its own date is no more welcome than one the network calls so.
-        status = status_at(info, self._site.moment.utc_s)
+        # A token expired by its own date is no more welcome than one the network calls so. In OCPP 2 the date is the
+        # cache's alone (C10.FR.13): a prepaid card is accepted and not to be remembered (2.1 C17.FR.01, C17.FR.04).
+        status = info.status if self._site.flexible else status_at(info, self._site.moment.utc_s)
         if status is TokenStatus.ACCEPTED:
             return ask, Decision(Verdict.ACCEPT, info)
         return ask, Decision(Verdict.REFUSE, info, f"the network says {info.word or status.value}")

@@ -47,12 +47,18 @@ class TokenCache:
         entry = self._entries.get(token.key) if self.enabled else None
         if entry is None:
             return None
-        life_s = self._site.settings.integer(_LIFE_TIME)
-        aged = life_s and entry.info.expires_utc_s is None and self._site.moment.utc_s >= entry.used_utc_s + life_s
-        if aged:
+        if self._over(entry):
             self.drop(token.key)
             return None
         return entry.info
+
+    def _over(self, entry: _Entry) -> bool:
+        now_utc_s, dated_utc_s = self._site.moment.utc_s, entry.info.expires_utc_s
+        if dated_utc_s is not None:
+            # OCPP 1.6 keeps it, as an expired token.
+            return self._site.flexible and now_utc_s >= dated_utc_s
+        life_s = self._site.settings.integer(_LIFE_TIME)
+        return life_s > 0 and now_utc_s >= entry.used_utc_s + life_s
 
     def used(self, token: Token) -> None:
         """A token was presented. Written down only where something goes by it."""

@@ -18,6 +18,7 @@ from agent.station.token_cache import TABLE, TokenCache
 from agent.station.tokens import (
     CENTRAL,
     KEY_CODE,
+    LOCAL,
     NO_AUTHORIZATION,
     Token,
     TokenInfo,
@@ -212,3 +213,24 @@ def test_nothing_of_a_pin_stands_in_a_log() -> None:
     """C04.FR.04"""
     assert Token("123456789", KEY_CODE).masked == "…"
     assert Token("123456789").masked == "12…89"
+
+
+def test_a_date_that_is_over_takes_the_entry_away_in_ocpp_2_alone() -> None:
+    """C10.FR.10"""
+    dated = TokenInfo(TokenStatus.ACCEPTED, "", UTC_S + 10)
+    for flexible, found in ((False, dated), (True, None)):
+        books = Books()
+        books.site.flexible = flexible
+        books.cache.store(Token("A"), dated)
+        assert books.at(9).find(Token("A")) == dated
+        assert books.at(10).find(Token("A")) == found
+
+
+def test_a_parking_ticket_is_always_asked_about() -> None:
+    """C06.FR.02"""
+    world = World(config(versions=("ocpp2.0.1",)), {"AuthCtrlr.LocalPreAuthorize": "true"})
+    world.call("token_told", Token("TICKET", LOCAL), ACCEPTED)
+    decision = world.station.access.readers._authorisation.decide
+    assert decision(Token("TICKET", LOCAL), True).verdict is Verdict.ASK
+    assert decision(Token("TICKET"), True).verdict is Verdict.ACCEPT
+    assert decision(Token("TICKET", LOCAL), False).verdict is Verdict.ACCEPT

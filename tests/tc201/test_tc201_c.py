@@ -709,3 +709,24 @@ async def test_a_network_that_says_nothing_is_as_one_that_is_away(rig: Rig201) -
     rig.hardware.tap("CARD", 1)
     await asked(rig)
     await charges(rig)
+
+
+@case(versions=("ocpp2.1",), settings=AT_ONCE)
+async def test_a_prepaid_card_charges_and_is_asked_about_each_time(rig: Rig201) -> None:
+    """2.1 C17.FR.04, C17.FR.05"""
+    at_once = datetime.now(UTC).isoformat()
+    rig.token("CARD", cacheExpiryDateTime=at_once)
+    await plugged(rig)
+    rig.hardware.tap("CARD", 1)
+    await asked(rig)
+    await charges(rig)
+    rig.hardware.tap("CARD", 1)
+    await rig.event("Ended")
+    rig.hardware.unplug(1)
+    await rig.status("Available")
+    await plugged(rig)
+    rig.mark()
+    rig.token("CARD", "NoCredit", cacheExpiryDateTime=at_once)
+    rig.hardware.tap("CARD", 1)
+    await asked(rig)
+    await refused(rig)

@@ -1,4 +1,4 @@
-"""OCPP 2.0.1 certification cases of block F, remote control (part 6, TC_F_…_CS), and rules of F01 to F06 beside them."""
+"""OCPP 2.0.1 certification cases of block F, remote control (part 6, TC_F_…_CS), and rules of F01 to F06 beside."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 from agent.link.messages import FaultCode
+from simulators.fileserver import FileServer
+from tests.tc16.test_tc16_firmware import FIRMWARE, updating
 from tests.tc201.rig import Rig201, case
 
 START, STOP = "TxCtrlr.TxStartPoint", "TxCtrlr.TxStopPoint"
@@ -311,6 +313,32 @@ async def test_tc_f_14_cs_trigger_transaction_event_of_all(rig: Rig201) -> None:
 async def test_tc_f_15_cs_trigger_log_status_idle(rig: Rig201) -> None:
     assert await trigger(rig, "LogStatusNotification") == "Accepted"
     assert (await rig.expect("LogStatusNotification"))["status"] == "Idle"
+
+
+@case(change=updating())
+async def test_tc_f_16_cs_trigger_log_status_uploading(rig: Rig201) -> None:
+    with FileServer("http") as server:
+        server.faults.refuse = [503]
+        log = {"remoteLocation": server.url("/logs")}
+        asked = {"logType": "SecurityLog", "requestId": 4, "log": log, "retries": 1, "retryInterval": 3600}
+        assert (await rig.call("GetLog", **asked))["status"] == "Accepted"
+        await rig.expect("LogStatusNotification", status="Uploading")
+        assert await trigger(rig, "LogStatusNotification") == "Accepted"
+        told = await rig.expect("LogStatusNotification")
+    assert told == {"status": "Uploading", "requestId": 4}  # F06.FR.14
+
+
+@case(change=updating())
+async def test_tc_f_19_cs_trigger_firmware_status_downloading(rig: Rig201) -> None:
+    with FileServer("http") as server:
+        server.files["/fw.bin"] = FIRMWARE
+        server.faults.stall_after = [10_000]
+        firmware = {"location": server.url("/fw.bin"), "retrieveDateTime": "2020-01-01T00:00:00Z"}
+        assert (await rig.call("UpdateFirmware", requestId=6, firmware=firmware))["status"] == "Accepted"
+        await rig.expect("FirmwareStatusNotification", status="Downloading")
+        assert await trigger(rig, "FirmwareStatusNotification") == "Accepted"
+        told = await rig.expect("FirmwareStatusNotification")
+    assert told == {"status": "Downloading", "requestId": 6}
 
 
 @case()
