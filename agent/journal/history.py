@@ -130,6 +130,11 @@ def latest(db: sqlite3.Connection, limit: int) -> list[TransactionSummary]:
     return [_summary(row) for row in db.execute(_SUMMARY + "ORDER BY history.id DESC LIMIT ?", (limit,))]
 
 
+def of(db: sqlite3.Connection, identity: str) -> TransactionSummary | None:
+    row = db.execute(_SUMMARY + "WHERE identity = ?", (identity,)).fetchone()
+    return None if row is None else _summary(row)
+
+
 def of_token(db: sqlite3.Connection, key: str) -> list[TransactionSummary]:
     """Every line that names a token, oldest first. ``key``: as ``agent.station.tokens.Token.key``."""
     rows = db.execute(_SUMMARY + "WHERE token <> '' ORDER BY history.id")

@@ -388,8 +388,10 @@ class Journal:
             return None
         return self._read(lambda: history.identity_of(self._db, number))
 
+    def summary(self, transaction: str) -> TransactionSummary | None:
+        return self._read(lambda: history.of(self._db, transaction))
+
     def open_transactions(self) -> int:
-        """Return how many transactions have begun and not ended."""
         return self._read(lambda: history.count_open(self._db))
 
     def forget_network_numbers(self) -> None:

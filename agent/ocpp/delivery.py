@@ -34,6 +34,7 @@ from agent.journal.events import (
 from agent.ocpp.aside import WAITS, Aside, Offer
 from agent.ocpp.ports import JournalPort, PendingRecord
 from agent.ocpp.quiet import QuietLog
+from agent.ocpp.retold_start import RetoldStart, retold_start
 from agent.ocpp.rpc import Call, Outcome, Priority, Result
 from agent.ocpp.told_numbers import ToldNumbers
 from agent.ocpp.told_times import ToldTimes
@@ -244,6 +245,10 @@ class Delivery:
         if rendered is None:
             self._journal.delivered(record.seq)
             return None
+        if number is None and not numbered and not begins(event):
+            start = retold_start(self._journal, event.transaction)
+            if start is not None:
+                return self._start_again(record, start)
 
         def done(outcome: Outcome, now: float) -> None:
             self._done(record, outcome, now)
@@ -255,6 +260,33 @@ class Delivery:
             done,
             record.message_id,
             takes_late_answer=True,
+        )
+
+    def _start_again(self, record: PendingRecord, start: RetoldStart) -> Call | None:
+        """The start that ``record`` needs; the record itself follows when it has its number."""
+        rendered = self._renderer.render(start.event, start.utc_s, None)
+        if rendered is None:
+            return None
+
+        def done(outcome: Outcome, now: float) -> None:
+            if outcome.result is not Result.ANSWERED:
+                self._done(record, outcome, now)
+                return
+            self._flying = self._doubtful = None
+            receipt = self._renderer.receipt(start.event, outcome.payload)
+            if receipt.number is None:
+                self._failed(record, receipt.problem, now)
+                return
+            try:
+                self._journal.set_network_transaction(start.event.transaction, receipt.number)
+            except Exception as error:  # noqa: BLE001 (as in next_call)
+                self._journal_failed(error, now)
+                return
+            if receipt.info is not None:
+                self._learn(start.event, receipt.info)
+
+        return Call(
+            rendered.action, rendered.payload, Priority.TRANSACTION, done, start.message_id, takes_late_answer=True
         )
 
     def _hold_back(self) -> None:

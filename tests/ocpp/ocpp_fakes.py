@@ -21,6 +21,7 @@ from agent.journal.events import (
     TransactionEnded,
     TransactionStarted,
 )
+from agent.journal.history import TransactionSummary
 from agent.ocpp.link_settings import from_file
 from agent.ocpp.restart_port import BootReason
 from agent.station.charging.plan import Composite
@@ -197,6 +198,11 @@ class FakeJournal:
     def network_transaction(self, transaction: str) -> int | None:
         self._check()
         return self.numbers.get(transaction)
+
+    def summary(self, transaction: str) -> TransactionSummary | None:
+        """No history here."""
+        self._check()
+        return None
 
     def newest(self) -> int:
         self._check()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+import uuid
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from agent.journal.events import (
 )
 from agent.journal.journal import Journal
 from agent.ocpp.delivery import Delivery, Rendered
-from agent.ocpp.rpc import Outcome, Result
+from agent.ocpp.rpc import Call, Outcome, Result
 from agent.ocpp.v2.render import Renderer2
 from agent.ocpp.v2.version import Version
 from agent.ocpp.v16.render import Renderer16
@@ -37,6 +39,8 @@ from tests.tc201.csms201 import violation
 
 UTC_0 = 1_790_000_000.0
 REGISTER = "Energy.Active.Import.Register"
+AGAIN = {str(uuid.uuid5(uuid.NAMESPACE_OID, name)): name for name in ("tx", "tx-0", "tx-1", "tx-2")}
+"""Message ids of starts that are told once more."""
 
 
 def sample(wh: float) -> SampledValue:
@@ -86,6 +90,8 @@ class Networks:
         self.numbers: dict[str, list[int]] = defaultdict(list)
         self.names: dict[int, str] = {}
         self.messages: dict[str, dict[str, Any]] = {}
+        self.booked_nowhere: set[str] = set()
+        """Transactions of which a network of 1.6 was told something without a number that it gave."""
 
     def take(self, message_id: str, rendered: Rendered, name: str) -> dict[str, Any]:
         """Return the answer."""
@@ -101,6 +107,8 @@ class Networks:
             self.messages[message_id] = payload
             return {}
         self.messages.setdefault(message_id, {})
+        if rendered.payload.get("transactionId", 1) not in {1, *self.names}:
+            self.booked_nowhere.add(name)
         if rendered.action == "StartTransaction":
             number = len(self.names) + 1
             self.names[number] = name
@@ -119,7 +127,9 @@ def deliver(journal: Journal, renderer: Any, networks: Networks, fates: list[str
         call = delivery.next_call(now)
         if call is None:
             return
-        name = next(record.event.transaction for record in journal.pending(50) if record.message_id == call.message_id)
+        name = AGAIN.get(call.message_id) or next(
+            record.event.transaction for record in journal.pending(50) if record.message_id == call.message_id
+        )
         fate = fates.pop(0)
         if fate == "refused":
             call.done(Outcome(Result.REFUSED, code="InternalError"), now)
@@ -161,6 +171,8 @@ def test_whichever_version_delivers_which_part_every_wh_is_told(
     for index, kind in enumerate(kinds):
         name, start_wh = f"tx-{index}", 2000.0 * index + 1000.0
         given_wh = 0.0 if kind == "anonymous" else 1500.0
+        if not any("refused" in fates for _two, fates in turns):
+            assert not networks.booked_nowhere
         told = networks.told_wh[name]
         if not refused and given_wh:
             assert min(told) == start_wh, name
@@ -170,6 +182,46 @@ def test_whichever_version_delivers_which_part_every_wh_is_told(
         # What a network of 1.6 took in between, that of 2.x does lack.
         if not refused and last and all(two for two, _fates in turns):
             assert numbers == list(range(len(numbers))), name
+
+
+@pytest.mark.parametrize("fate", ["taken", "refused", "lost"])
+def test_a_network_of_1_6_hears_of_the_start_that_one_of_2_took(tmp_path: Path, fate: str) -> None:
+    networks = Networks()
+    journal = Journal.open(tmp_path / "journal.db", "boot")
+    events = life("classic", "tx", 1000.0)
+    journal.append(events[0], Stamp("boot", 0.0, UTC_0, True))
+    deliver(journal, Renderer2(Version.V201), networks, ["taken"])
+    for at, event in enumerate(events[1:], 1):
+        journal.append(event, Stamp("boot", float(at), UTC_0 + at, True))
+    if fate == "lost":
+        deliver(journal, Renderer16(), networks, ["lost"])
+        assert list(networks.names) == [1]  # it took the start, and its answer was lost
+    delivery = Delivery(journal, Settings(), Renderer16(), lambda _transaction, _info: None)
+    call = delivery.next_call(0.0)
+    assert call is not None
+    assert (call.action, call.message_id) == ("StartTransaction", next(iter(AGAIN)))
+    assert call.payload == {
+        "connectorId": 1,
+        "idTag": "CARD",
+        "meterStart": 1000,
+        "timestamp": "2026-09-21T14:13:20.000Z",
+    }
+    if fate == "refused":
+        call.done(Outcome(Result.REFUSED, code="InternalError"), 0.0)
+        assert delivery.next_call(1.0) is None  # it waits, as for any refused message
+        assert delivery.next_call(1000.0) is not None
+        journal.close()
+        return
+    call.done(Outcome(Result.ANSWERED, {"transactionId": 77, "idTagInfo": {"status": "Accepted"}}), 0.0)
+    following = [(c.action, c.payload.get("transactionId")) for c in _all(delivery)]
+    assert following == [("MeterValues", 77), ("MeterValues", 77), ("StopTransaction", 77)]
+    journal.close()
+
+
+def _all(delivery: Delivery) -> Iterator[Call]:
+    while (call := delivery.next_call(0.0)) is not None:
+        yield call
+        call.done(Outcome(Result.ANSWERED, {}), 0.0)
 
 
 def test_what_is_thinned_out_leaves_no_gap_in_the_numbers(tmp_path: Path) -> None:
