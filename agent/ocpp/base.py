@@ -114,6 +114,7 @@ class BaseSession(ABC):
 
     def _authorised(self, _token: Token, _payload: Mapping[str, Any]) -> None:
         """Take what else the answer to an Authorize says. Comes before its outcome."""
+        return
 
     # ---- what the tunnel sees ----
 
