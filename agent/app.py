@@ -29,6 +29,7 @@ from agent.joints.local_api import LocalWork
 from agent.joints.network_verbs import NetworkVerbs
 from agent.joints.restarts import TELLS_FIRST, Restarts, last_words
 from agent.joints.service import Rooms
+from agent.joints.tariffs import TariffWork
 from agent.joints.transactions import TransactionWork
 from agent.journal.journal import Journal
 from agent.link.client import ControlLink
@@ -75,7 +76,7 @@ EXIT_RESTART = 75
 
 _DOCUMENTS = (
     "session availability setting token station charging_profile reservation price "
-    "fault monitor monitor_event display"
+    "fault monitor monitor_event display tariff"
 )
 KEPT_TABLES = tuple(_DOCUMENTS.split())
 
@@ -122,6 +123,7 @@ class App(NetworkVerbs):
         self.charging = ChargingWork(self._station, self._clock, self.carry_out, lambda: self._tunnel.wake())
         self.display = DisplayWork(self._station, self._clock, self.carry_out)
         self.customers = CustomerWork(self._station, self._journal, self._clock, self.carry_out)
+        self.tariffs = TariffWork(self._station, self._clock, self.carry_out)
         self._link = ControlLink(configuration.link_path, self._from_control, self._control_lost)
         self._security = Security(configuration.paths.state_dir / "security", self._journal, self._clock)
         self._files = FileWork(configuration, self._journal, self._settings, self._clock, self._security, self)

@@ -52,6 +52,9 @@ class DisplayWork:
 
     # ---- for the display ----
 
+    def price_refused(self, evse: int) -> bool:
+        return self._step(lambda: self._station.desk.price_refused(evse))
+
     def shown(self) -> list[DisplayDocument]:
         station = self._station
         return self._step(lambda: [station.display.document(evse) for evse in station.facts.evses.values()])

@@ -14,6 +14,7 @@ from agent.ocpp.access_port import AccessPort
 from agent.ocpp.charging_port import ChargingPort
 from agent.ocpp.display_port import DisplayPort
 from agent.ocpp.restart_port import RestartPort
+from agent.ocpp.tariff_port import TariffPort
 from agent.ocpp.transaction_port import TransactionPort
 from agent.station.charging.plan import Composite
 from agent.station.charging.profile import Profile, RateUnit
@@ -110,6 +111,10 @@ class StationPort(Protocol):
     @property
     def display(self) -> DisplayPort:
         """What the driver is shown, as OCPP 2 tells it."""
+
+    @property
+    def tariffs(self) -> TariffPort:
+        """Tariffs, and costs that are reckoned here (OCPP 2.1)."""
 
     @property
     def access(self) -> AccessPort:

@@ -8,7 +8,7 @@ from agent.journal.events import Limits, StopReason, Trigger
 from agent.station.bounds import Bounds, merged, supported
 from agent.station.evse import Evse
 from agent.station.metering import Metering
-from agent.station.session import Session
+from agent.station.session import Phase, Session
 from agent.station.site import Site
 from agent.station.transactions import Transactions
 
@@ -44,6 +44,19 @@ class TransactionDesk:
                 self._transactions.stop_waiting(session, StopReason.REMOTE)
                 return True
         return False
+
+    def price_refused(self, number: int) -> bool:
+        """The driver at an EVSE does not accept what it costs (2.1 I07.FR.30, FR.31). False when nobody is authorised
+        there. KeyError for no such EVSE."""
+        evse = self._site.evses[number]
+        session = evse.session
+        if session is None or not session.granted or session.phase is Phase.FINISHED:
+            return False
+        if session.phase is Phase.WAITING:
+            self._transactions.call_off(evse, StopReason.DE_AUTHORIZED)
+        else:
+            self._transactions.stop(evse, StopReason.DE_AUTHORIZED, trigger=Trigger.TARIFF_NOT_ACCEPTED)
+        return True
 
     def trigger(self, number: int | None) -> bool:
         """Tell how the transactions at an EVSE (None: at all) are doing, asked for by the network (F06.FR.07).

@@ -26,6 +26,7 @@ class Facts:
         listed: Callable[[], int],
         profiles: Callable[[], int],
         messages: Callable[[], int],
+        tariff_problem: Callable[[], bool],
     ) -> None:
         self._site = site
         self._statuses = statuses
@@ -33,6 +34,7 @@ class Facts:
         self.listed = listed
         self.profiles = profiles
         self.messages = messages
+        self.tariff_problem = tariff_problem
 
     @property
     def config(self) -> Config:

@@ -25,6 +25,7 @@ from agent.station.tariff import (
     opened,
     rounded,
 )
+from agent.station.tariffs.tariffs import Tariffs
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +61,11 @@ class Pricing:
         metering: Metering,
         kept: Mapping[str, Mapping[str, Any]],
         languages: Callable[[Evse], Sequence[str]],
+        tariffs: Tariffs,
     ) -> None:
         self._site = site
         self._languages = languages
+        self._tariffs = tariffs
         self._metering = metering
         self._shown: dict[int, Shown] = {}
         self._users: dict[str, PriceText] = {}
@@ -285,6 +288,7 @@ class Pricing:
             shown = None
         own = self._users.get(session.token.key) if session is not None else None
         text = shown.text if shown is not None and shown.text is not None else own
+        text = text or self._tariffs.text(evse)
         words = default_text(settings, self._site.online)
         if not words and (session is not None or not self._site.online):
             words = fallback_text(settings, self._site.online)
@@ -309,7 +313,12 @@ class Pricing:
             document["final_cost"] = rounded(shown.final.cost, decimals)
             document["final_text"] = shown.final.text.shown(settings, languages)
             document["qr_text"] = shown.final.qr_text
-        return document if shown is not None or document["text"] else None
+        local = self._tariffs.shown(evse)
+        if local is not None:
+            name = "final_cost" if local.ended else "running_cost"
+            document["running_cost"] = None
+            document[name], document["currency"] = rounded(local.cost, decimals), local.currency  # type: ignore[literal-required]
+        return document if shown is not None or local is not None or document["text"] else None
 
     # ---- documents ----------------------------------------------------------------------------------------------
 

@@ -68,6 +68,7 @@ from agent.station.site import Site, earliest
 from agent.station.smart_charging import SmartCharging
 from agent.station.snapshot import document, live
 from agent.station.statuses import CONTROL_GRACE_S, Statuses
+from agent.station.tariffs.tariffs import Tariffs
 from agent.station.telling import Telling
 from agent.station.tokens import Token, TokenInfo
 from agent.station.transactions import Transactions
@@ -121,12 +122,14 @@ class Station:
         self._telling = Telling(self._site, self._transactions, self._charging)
         self.desk = TransactionDesk(self._site, self._transactions, self._metering)
         self.display = Display(self._site, kept, self.desk.open)
-        self.pricing = Pricing(self._site, self._metering, kept, self.display.languages)
+        self.tariffs = Tariffs(self._site, kept, self.desk.note)
+        self.pricing = Pricing(self._site, self._metering, kept, self.display.languages, self.tariffs)
         self.customers = Customers(self._site, self._authorisation, self.pricing)
         self._indications = Indications(self._site)
         self._history = FaultHistory(self._site, kept)
         listed, profiles = (lambda: self._authorisation.list.size), (lambda: self._charging.installed)
-        self.facts = Facts(self._site, self._statuses, self._history, listed, profiles, lambda: self.display.count)
+        figures = (listed, profiles, lambda: self.display.count, lambda: self.tariffs.problem)
+        self.facts = Facts(self._site, self._statuses, self._history, *figures)
 
     # ---- what happens -------------------------------------------------------------------------------------------
 
@@ -466,6 +469,7 @@ class Station:
                 self._availability,
                 self._indications,
                 self.pricing,
+                self.tariffs,
                 self.display,
                 self._history,
             )
@@ -485,6 +489,7 @@ class Station:
         self._statuses.settle()
         self._telling.settle()
         self.pricing.settle()
+        self.tariffs.settle()
         self._availability.settle()
         self._indications.settle()
         self._history.settle()

@@ -254,6 +254,24 @@ class FakeCharging:
         return frozenset()
 
 
+class FakeTariffs:
+    """No tariffs at all."""
+
+    enabled = False
+
+    def untold_tariff(self, transaction: str) -> str:
+        return ""
+
+    def final_cost(self, transaction: str) -> dict[str, Any] | None:
+        return None
+
+    def running_cost(self, transaction: str) -> dict[str, Any] | None:
+        return None
+
+    def delivered(self, transaction: str) -> None:
+        return None
+
+
 class FakeDisplay:
     """A display that nobody has told anything."""
 
@@ -284,6 +302,7 @@ class FakeStation:
     restarts: FakeRestarts = field(default_factory=FakeRestarts)
     access: FakeAccess = field(default_factory=FakeAccess)
     display: FakeDisplay = field(default_factory=FakeDisplay)
+    tariffs: FakeTariffs = field(default_factory=FakeTariffs)
     on: Mapping[str, Any] = field(default_factory=dict)
     """Called when a method of this name is: its argument is the station."""
 

@@ -175,7 +175,7 @@ class World:
         self.utc_offset = UTC_0
         self.boot = "b1"
         tables = ("session", "availability", "setting", "token", "reservation", "station", "fault")
-        tables = (*tables, "charging_profile", "price", "display")
+        tables = (*tables, "charging_profile", "price", "display", "tariff")
         self.kept = {table: {} for table in tables}
         self.local_list = MemoryStore()
         self.records = []

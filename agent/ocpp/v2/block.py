@@ -115,5 +115,8 @@ class Block(Part):
     def authorised(self, token: Token, answer: Mapping[str, Any]) -> None:
         """The network has answered an Authorize (AuthorizeResponse). Comes before the outcome is carried out."""
 
+    def complete(self, event: Event, payload: Payload) -> None:
+        """Add to the TransactionEvent of an event what this block knows of it. It may be written more than once."""
+
     def answered(self, event: Event, answer: Mapping[str, Any]) -> None:
         """The network has answered an event of a transaction (TransactionEventResponse), and that is durable."""

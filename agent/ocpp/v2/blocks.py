@@ -9,6 +9,7 @@ from agent.ocpp.v2.data_transfer import DataTransfer2
 from agent.ocpp.v2.device_blocks import device_blocks
 from agent.ocpp.v2.display import Display2
 from agent.ocpp.v2.file_blocks import file_blocks
+from agent.ocpp.v2.local_cost import local_cost_blocks
 from agent.ocpp.v2.local_list import LocalList2
 from agent.ocpp.v2.remote import Remote2
 from agent.ocpp.v2.reservation import Reservation2
@@ -35,6 +36,7 @@ def blocks(talk: Talk) -> list[Block]:
         Reset2(talk),
         SmartCharging2(talk),
         Tariff2(talk),
+        *local_cost_blocks(talk),
         Display2(talk),
         Transactions2(talk),
         Trigger2(talk),

@@ -180,10 +180,9 @@ def tellable(message: Message, version: Version) -> bool:
 def unknown_language(message: Message, settings: Settings) -> str:
     """Return a language of a message that the display cannot show; empty when there is none."""
     known = {language.casefold() for language in settings.members("DisplayMessageCtrlr.SupportedLanguages")}
-    known |= {language.partition("-")[0] for language in known}
     for content in message.contents:
         language = content.language.casefold()
-        if language and language not in known and language.partition("-")[0] not in known:
+        if language and language not in known:  # 2.1 O01.FR.18
             return content.language
     return ""
 

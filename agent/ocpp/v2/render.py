@@ -6,7 +6,7 @@ Start and end always tell the register, whatever the lists of measurands say: wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agent.journal.events import (
@@ -75,8 +75,15 @@ class Renderer2:
 
     numbers_messages = True
 
-    def __init__(self, version: Version) -> None:
+    """``complete`` adds to a TransactionEvent what is not on the books: what the transaction costs."""
+
+    def __init__(
+        self,
+        version: Version,
+        complete: Callable[[Event, dict[str, Any]], None] = lambda _event, _payload: None,
+    ) -> None:
         self._version = version
+        self._complete = complete
 
     def numbered(self, event: Event) -> bool:
         """True for what becomes a TransactionEvent."""
@@ -113,6 +120,7 @@ class Renderer2:
                 self._ended(payload, event, utc_s)
         if not isinstance(event, Unplugged) and event.offline:
             payload["offline"] = True
+        self._complete(event, payload)
         return Rendered("TransactionEvent", payload)
 
     def receipt(self, _event: Event, payload: Mapping[str, Any]) -> Receipt:

@@ -51,13 +51,17 @@ class Session2(BaseSession):
         for block in made:
             self._handlers.update(block.handlers())
             self._talk.triggers.update(block.triggers())
-        self._begin(Schemas(version.schemas), version.codes, self._handlers.keys(), Renderer2(version))
+        self._begin(Schemas(version.schemas), version.codes, self._handlers.keys(), Renderer2(version, self._complete))
         self._delivery.answered = self._answered
         self._blocks = made
 
     def _answered(self, event: Event, answer: Mapping[str, Any]) -> None:
         for block in self._blocks:
             block.answered(event, answer)
+
+    def _complete(self, event: Event, payload: Payload) -> None:
+        for block in self._blocks:
+            block.complete(event, payload)
 
     def _waits(self, transaction: str) -> bool:
         return self._delivery.waits(transaction, self._around.now())

@@ -15,6 +15,8 @@ SETTINGS = (
         "TariffCostCtrlr.OfflineTariffFallbackMessage", Kind.STRING, "", "the same while the network is away, if set"
     ),
     Setting("TariffCostCtrlr.TotalCostFallbackMessage", Kind.STRING, "", "shown where the end is not heard of"),
+    Setting("TariffCostCtrlr.Enabled[RunningCost]", Kind.BOOLEAN, False, "tell what a charge costs while it goes on"),
+    Setting("TariffCostCtrlr.Interval[Cost]", Kind.INTEGER, 300, "between two such costs; 0: none", "s", 0, 86_400),
     Setting("TariffCostCtrlr.IdleFeeAfterStop", Kind.BOOLEAN, False, "idle costs go on until the plug is out"),
     Setting("DisplayMessageCtrlr.MultiLanguage", Kind.BOOLEAN, True, "show texts in the display's language"),
     Setting("DisplayMessageCtrlr.SupportedLanguages", Kind.MEMBERS, ("en",), "of the display", writable=False),
