@@ -112,7 +112,7 @@ class BaseSession(ABC):
         """After a longer absence every status is sent; after a shorter one only what changed (2.0.1 B04.FR.01)."""
         return 60.0
 
-    def _authorised(self, _token: Token, _payload: Mapping[str, Any]) -> None:  # noqa: B027 (a version may want nothing)
+    def _authorised(self, _token: Token, _payload: Mapping[str, Any]) -> None:
         """Take what else the answer to an Authorize says. Comes before its outcome."""
         return
 
