@@ -75,7 +75,10 @@ def numbering(kept: NumbersKept, records: Sequence[Record], seen_s: float, beyon
         text = f"number {number} of {transaction} was told under {known}, and is that of {message_id} on the disk"
         yield "" if known == message_id else text
         passed[transaction].add(number)
-    for transaction in heard:
+    given: dict[str, set[int]] = defaultdict(set)
+    for transaction, number in kept.given.values():
+        given[transaction].add(number)
+    for transaction in {*heard, *given}:
         for number, message_id in heard[transaction].items():
             _, on_disk = kept.given.get(message_id, (transaction, None))
             known_number = on_disk is not None or number in passed[transaction]
@@ -86,7 +89,7 @@ def numbering(kept: NumbersKept, records: Sequence[Record], seen_s: float, beyon
         if transaction not in over:
             following = kept.following.get(transaction)
             wanted = max(passed[transaction], default=-1) + 1
-            least = max(heard[transaction]) + 1
+            least = max({*heard[transaction], *given[transaction]}) + 1
             right = following is not None and least <= following <= wanted
             yield "" if right else f"{transaction} goes on with number {following}, not {least} to {wanted}"
 

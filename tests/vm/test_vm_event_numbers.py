@@ -55,6 +55,12 @@ def test_numbers_of_a_disk(given: dict[str, int], following: int | None, says: s
     assert (wrong == []) if not says else any(says in text for text in wrong), wrong
 
 
+def test_a_transaction_that_nobody_has_heard_of_yet() -> None:
+    given = {"a": ("t1", 0), "b": ("t1", 1)}
+    assert not any(numbering(NumbersKept(given, {"t1": 2}), [], 1010.0, 1010.0))
+    assert any("goes on with number 1" in text for text in numbering(NumbersKept(given, {"t1": 1}), [], 1010.0, 1010.0))
+
+
 def test_the_count_is_forgotten_with_the_end() -> None:
     events = [ANSWERED, _told("b", 1, "Ended", 1005.0)]
     assert not any(numbering(NumbersKept({}, {}), events, 1010.0, 1010.0))
