@@ -148,7 +148,7 @@ async def test_the_group_of_a_remote_start_opens_what_is_reserved(rig: Rig201) -
 
 
 @case()
-async def test_a_remote_start_brings_its_profile(rig: Rig201) -> None:
+async def test_tc_k_37_cs_a_remote_start_brings_its_profile(rig: Rig201) -> None:
     """F01.FR.10, F02.FR.18"""
     profile = {
         "id": 5,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from agent.clock import JUMP_S
 from agent.link.messages import FaultCode
 from tests.tc201.rig import Rig201, case
 
@@ -241,6 +243,24 @@ async def test_heartbeats_follow_the_interval_of_the_boot(rig: Rig201) -> None:
     await rig.expect("Heartbeat")
     await rig.expect("Heartbeat")
     assert await rig.variable("OCPPCommCtrlr", "HeartbeatInterval") == "1"
+
+
+@case()
+async def test_the_clock_follows_the_heartbeats(rig: Rig201) -> None:
+    """G02.FR.06"""
+
+    async def ahead_s() -> float:
+        told = await rig.variable("ClockCtrlr", "DateTime")
+        return (datetime.fromisoformat(told) - datetime.now(UTC)).total_seconds()
+
+    assert abs(await ahead_s()) < JUMP_S / 4
+    later = datetime.now(UTC) + timedelta(seconds=JUMP_S / 2)
+    rig.answer("Heartbeat", {"currentTime": later.isoformat()})
+    await rig.call("TriggerMessage", requestedMessage="Heartbeat")
+    beat = await rig.expect_seen("Heartbeat")
+    await rig.csms.wait(lambda: any(frame.ours and frame.number > beat.number for frame in rig.csms.frames))
+    await rig.call("GetLocalListVersion")  # what was answered before it has been taken
+    assert await ahead_s() > JUMP_S / 4
 
 
 @case()

@@ -270,6 +270,21 @@ async def test_an_end_that_nobody_could_be_told_of_is_told_later(rig: Rig201) ->
     await rig.until(lambda: not app.access.ended_reservations())
 
 
+@case(settings={"AuthCtrlr.LocalPreAuthorize": "true"})
+async def test_the_group_may_be_known_by_the_list(rig: Rig201) -> None:
+    """H03.FR.07"""
+    entry = {
+        "idToken": {"idToken": "MATE", "type": "ISO14443"},
+        "idTokenInfo": {"status": "Accepted", "groupIdToken": FAMILY},
+    }
+    await rig.call("SendLocalList", versionNumber=1, updateType="Full", localAuthorizationList=[entry])
+    await reserved(rig, number=3, groupIdToken=FAMILY)
+    rig.hardware.plug(1)
+    rig.hardware.tap("MATE", 1)
+    assert (await rig.event("Started"))["reservationId"] == 3
+    assert rig.sent("Authorize") == []
+
+
 @case()
 async def test_a_reservation_survives_a_restart(rig: Rig201) -> None:
     """B11.FR.05"""

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from agent.ocpp.base import Payload, Reply
 from agent.ocpp.v2.block import Block, Handler
-from agent.ocpp.v2.charging_profiles import read_profile
 from agent.ocpp.v2.device_words import status_info
-from agent.ocpp.v2.smart_charging import answer
+from agent.ocpp.v2.smart_charging import answer, start_profile
 from agent.ocpp.v2.tokens import carries, group_of, read_token
 from agent.station.charging.profile import Profile
 from agent.station.charging.refusal import Refusal
@@ -38,12 +37,9 @@ class Remote2(Block):
             return _rejected("UnknownEvse", f"there is no EVSE {evse}")
         profile: Profile | None = None
         if "chargingProfile" in payload:
-            told = read_profile(payload["chargingProfile"])
+            told = start_profile(self._talk.station.charging, evse or 0, payload["chargingProfile"])
             if isinstance(told, Refusal):
                 return answer(told)  # F01.FR.26, F02.FR.27
-            objection = self._talk.station.charging.start_objection(evse or 0, told)
-            if objection is not None:
-                return answer(objection)
             profile = told
         wanted = RemoteStart(token, evse, payload["remoteStartId"], profile, group_of(payload))
         started = self._talk.station.access.start(wanted)
