@@ -134,15 +134,17 @@ class Availability:
             site.emit(AnswerUnlock(request, UnlockAnswer.NOT_SUPPORTED))
             return
         session = evse.session
-        if site.flexible and session is not None and session.open:
-            if session.granted and session.phase is not Phase.STOPPING:
-                site.emit(AnswerUnlock(request, UnlockAnswer.ONGOING))  # F05.FR.02
-                return
-            # Nobody is authorised: the transaction ends as TxStopPoint says, not by this.
-            self._transactions.note(evse, session, Trigger.UNLOCK_COMMAND)
-        else:
+        if not site.flexible:
             self._transactions.stop(evse, StopReason.UNLOCK_COMMAND)
             self._transactions.call_off(evse, StopReason.UNLOCK_COMMAND)
+        elif session is None or session.phase is Phase.STOPPING:
+            pass  # there is nothing to take from anybody, or it is being ended
+        elif session.granted and (session.open or session.phase is Phase.RUNNING):
+            site.emit(AnswerUnlock(request, UnlockAnswer.ONGOING))  # F05.FR.02
+            return
+        elif session.open:
+            # Nobody is authorised: the transaction ends as TxStopPoint says, not by this.
+            self._transactions.note(evse, session, Trigger.UNLOCK_COMMAND)
         if evse.session is not None:
             evse.session.hold_cable = False
         evse.told_hold = None  # say it again: the lock may be closed for another reason

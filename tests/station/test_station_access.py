@@ -104,6 +104,40 @@ def test_unlocking_ends_a_charge_under_1_6_alone(versions: tuple[str, ...], answ
     assert bool(here.ended()) is (answer is UnlockAnswer.UNLOCKED)
 
 
+def unlocked(here: World) -> UnlockAnswer:
+    here.do(here.station.unlock(1, 9, here.moment()))
+    here.run(12)
+    return here.unlocks.pop(9)
+
+
+@pytest.mark.parametrize("start", ["Authorized", "PowerPathClosed", "EnergyTransfer"])
+def test_unlocking_under_ocpp_2_takes_nothing_from_anybody(start: str) -> None:
+    here = world(settings={"TxCtrlr.TxStartPoint": start})
+    assert unlocked(here) is UnlockAnswer.UNLOCKED  # F05.FR.06
+    here.tap("A")
+    waits = UnlockAnswer.ONGOING if start == "Authorized" else UnlockAnswer.UNLOCKED
+    assert unlocked(here) is waits
+    here.outlets[1].wants = False
+    here.plug()
+    here.run(3)
+    assert unlocked(here) is UnlockAnswer.ONGOING
+    here.outlets[1].wants = True
+    here.run(5)
+    assert len(here.started()) == 1
+    assert here.ended() == []
+
+
+@pytest.mark.parametrize(("stop", "ends"), [("EVConnected", False), ("Authorized", True)])
+def test_a_charge_that_is_being_ended_is_unlocked_in_the_end(stop: str, ends: bool) -> None:
+    here = world(settings={"TxCtrlr.TxStopPoint": stop})
+    here.plug()
+    here.tap("A")
+    here.run(5)
+    here.tap("A")
+    assert unlocked(here) is UnlockAnswer.UNLOCKED
+    assert bool(here.ended()) is ends
+
+
 # ---- reservations --------------------------------------------------------------------------------------------------
 
 
