@@ -40,6 +40,9 @@ SHOWN_AS: Mapping[str, tuple[str, ...]] = {
 }
 """Settings whose variables have other names, several, or none."""
 
+READ_ONLY = ("OCPPCommCtrlr.MessageTimeout",)
+"""Settings that OCPP 1.6 may change, and 2.x not by themselves: it goes with the network profile (TC_B_39_CS)."""
+
 _TYPES = {
     Kind.BOOLEAN: DataType.BOOLEAN,
     Kind.INTEGER: DataType.INTEGER,
@@ -91,7 +94,7 @@ def _attribute(setting: Setting, settings: Settings, set_setting: SetSetting, fi
     name = setting.name
     if name in fixed:
         return Attribute(lambda: fixed[name], constant=True)
-    if not setting.writable:
+    if not setting.writable or name in READ_ONLY:
         return Attribute(lambda: show(settings.value(name)), persistent=True)
     return Attribute(
         lambda: show(settings.value(name)), lambda text: change(name, text, settings, set_setting), persistent=True

@@ -8,6 +8,7 @@ import math
 from agent.link.messages import MeterSample, Permit, Withdraw
 from agent.station.charging.plan import tenth
 from agent.station.charging_limits import ChargingLimits
+from agent.station.commands import ResetKind
 from agent.station.drawing import Drawing
 from agent.station.evse import Evse
 from agent.station.limits import MINIMUM_A, Claim, share
@@ -142,6 +143,8 @@ class Permits:
         session = evse.running
         if session is not None and evse.connected is None:
             return  # after a restart: what runs under its lease runs on until control has told how things stand
+        if session is not None and site.resetting in (ResetKind.HARD, ResetKind.RESUME):
+            return  # its permit was taken back, and none comes before the restart
         if session is None or evse.share_a <= 0:
             if not evse.withdrawn:
                 site.send(Withdraw(evse.id, self._why_not(evse)))

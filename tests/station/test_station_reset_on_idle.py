@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from station_world import World
 
+from agent.journal.events import StopReason
 from agent.station.commands import ResetKind
 
 
@@ -51,3 +52,37 @@ def test_nothing_new_begins_meanwhile(world: World) -> None:
     world.run(30)
     assert len(world.ended()) == 1
     assert world.restarts == [ResetKind.ON_IDLE]
+
+
+def test_a_reset_in_good_order_ends_what_runs_first(world: World) -> None:
+    """2.0.1 B12.FR.04"""
+    assert world.call("reset", ResetKind.IMMEDIATE)
+    assert world.restarts == []
+    world.run(10)
+    assert world.restarts == [ResetKind.IMMEDIATE]
+    (ended,) = world.ended()
+    assert ended.reason is StopReason.SCHEDULED_RESET
+
+
+def test_a_reset_with_resumption_stops_the_energy_and_keeps_the_transaction(world: World) -> None:
+    """2.1 B13.FR.04, FR.20, FR.23"""
+    assert world.call("reset", ResetKind.RESUME)
+    assert world.restarts == [ResetKind.RESUME]
+    assert world.kept["station"]["reset"] == "Resume"
+    world.run(5)
+    assert not world.outlets[1].closed
+    assert world.ended() == []
+    world.power_cut(100_000)  # longer than any power cut that is bridged
+    world.run(30)
+    assert world.status() == "Charging"
+    assert "reset" not in world.kept["station"]
+    world.unplug()
+    world.run(10)
+    assert len(world.ended()) == 1
+
+
+def test_a_hard_reset_takes_the_permit_back_for_good(world: World) -> None:
+    """It was given again in the same step: on a machine that takes long to go down energy flowed on."""
+    assert world.call("reset", ResetKind.HARD)
+    world.run(20)
+    assert not world.outlets[1].closed

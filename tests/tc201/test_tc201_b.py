@@ -106,6 +106,29 @@ async def test_tc_b_01_cs_cold_boot_accepted(rig: Rig201) -> None:
     assert [(state["evseId"], state["connectorStatus"]) for state in states] == [(1, "Available"), (2, "Available")]
     # B01.FR.04
     assert await rig.variable("OCPPCommCtrlr", "HeartbeatInterval") == "120"
+    # B01.FR.06
+    assert rig.app is not None
+    assert rig.app._clock.now().synced
+
+
+@case(start=False, settings={"AuthCtrlr.OfflineTxForUnknownIdEnabled": "true"})
+async def test_transactions_before_the_first_acceptance_wait_for_it(rig: Rig201) -> None:
+    """B02.FR.02, B02.FR.03, B03.FR.01"""
+    rig.csms.boot_status = "Pending"
+    await rig.start_agent(wait=False)
+    await rig.expect("BootNotification")
+    await settled(rig, "pending")
+    rig.hardware.plug(1)
+    await rig.until(lambda: rig.hardware.outlets[1].plugged)
+    await asyncio.sleep(0.2)
+    rig.hardware.tap("CARD", 1)
+    await rig.until(lambda: rig.hardware.outlets[1].closed)
+    assert {seen.action for seen in rig.csms.seen} == {"BootNotification"}
+    rig.csms.boot_status = "Accepted"
+    assert (await rig.call("TriggerMessage", requestedMessage="BootNotification"))["status"] == "Accepted"
+    assert (await rig.event("Started"))["offline"] is True
+    rig.hardware.unplug(1)
+    await rig.event("Ended")
 
 
 @case(start=False)

@@ -295,6 +295,7 @@ async def test_tc_b_39_cs_set_variables_read_only(rig: Rig201) -> None:
         {**place("ChargingStation", "AvailabilityState"), "attributeValue": "Unavailable"},
         {**place("OCPPCommCtrlr", "FileTransferProtocols"), "attributeValue": "FTP"},
         {**place("SecurityCtrlr", "SecurityProfile"), "attributeValue": "2"},
+        {**place("OCPPCommCtrlr", "MessageTimeout", instance="Default"), "attributeValue": "17"},
     )
     for result in results:
         assert result["attributeStatus"] == "Rejected"
