@@ -11,6 +11,7 @@ from agent.device_model.from_settings import LONGEST
 from agent.device_model.variables import DataType
 from agent.station.charging.profile import CAPACITY
 from agent.station.settings import SETTINGS
+from agent.station.token_cache import MOST_BYTES
 
 ITEMS_PER_MESSAGE = 100
 """Variables or monitors in one request."""
@@ -80,6 +81,17 @@ def declarations() -> Iterator[Declaration]:
         lambda look, _: look.facts.listed(),
         "tokens on the local list; maxLimit: that it can hold",
         maximum=_default("LocalAuthListCtrlr.Entries"),
+    )
+    yield Declaration(
+        station,
+        "AuthCacheCtrlr",
+        "Storage",
+        DataType.INTEGER,
+        lambda look, _: look.facts.cached_bytes(),
+        "that the authorisation cache takes; maxLimit: that it can take",
+        unit="Byte",
+        maximum=MOST_BYTES,
+        monitored=False,
     )
     yield Declaration(
         station,

@@ -194,6 +194,10 @@ class Authorisation:
                 self._cache.drop(key)
         return answer
 
+    def cached_bytes(self) -> int:
+        """What the cache takes of the journal."""
+        return self._cache.size_bytes
+
     def clear(self) -> bool:
         """Forget the cache. False when it is switched off."""
         return self._cache.clear()

@@ -16,7 +16,8 @@ from agent.station.statuses import Statuses
 
 
 class Facts:
-    """``listed``: tokens on the local list; ``profiles``: charging profiles installed; ``messages``: for drivers."""
+    """``listed``: tokens on the local list; ``profiles``: charging profiles installed; ``messages``: for drivers;
+    ``cached_bytes``: of the authorisation cache."""
 
     def __init__(
         self,
@@ -27,6 +28,7 @@ class Facts:
         profiles: Callable[[], int],
         messages: Callable[[], int],
         tariff_problem: Callable[[], bool],
+        cached_bytes: Callable[[], int],
     ) -> None:
         self._site = site
         self._statuses = statuses
@@ -35,6 +37,7 @@ class Facts:
         self.profiles = profiles
         self.messages = messages
         self.tariff_problem = tariff_problem
+        self.cached_bytes = cached_bytes
 
     @property
     def config(self) -> Config:

@@ -129,7 +129,7 @@ class Station:
         self._history = FaultHistory(self._site, kept)
         listed, profiles = (lambda: self._authorisation.list.size), (lambda: self._charging.installed)
         figures = (listed, profiles, lambda: self.display.count, lambda: self.tariffs.problem)
-        self.facts = Facts(self._site, self._statuses, self._history, *figures)
+        self.facts = Facts(self._site, self._statuses, self._history, *figures, self._authorisation.cached_bytes)
 
     # ---- what happens -------------------------------------------------------------------------------------------
 

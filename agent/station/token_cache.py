@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from agent.station.tokens import Token, TokenInfo, document_of, info_of
 
 CACHE_SIZE = 1000
 """Tokens remembered; beyond it one goes, by AuthCacheCtrlr.Policy."""
+
+MOST_BYTES = CACHE_SIZE * 1024
+"""What it can take of the journal: identifier and group have 255 characters at most (2.1)."""
 
 TABLE = "token"
 
@@ -40,6 +44,11 @@ class TokenCache:
     @property
     def enabled(self) -> bool:
         return self._site.settings.boolean(_ENABLED)
+
+    @property
+    def size_bytes(self) -> int:
+        """AuthCacheCtrlr.Storage"""
+        return sum(len(key) + len(json.dumps(_document(entry))) for key, entry in self._entries.items())
 
     def find(self, token: Token) -> TokenInfo | None:
         """What is known of a token; None while the cache is switched off. One that outlived LifeTime goes
@@ -104,5 +113,9 @@ class TokenCache:
         return others[0][0]
 
     def _keep(self, key: str, entry: _Entry) -> None:
-        document = document_of(entry.info) | {"used_utc_s": entry.used_utc_s}
-        self._site.keep(TABLE, key, document | ({"uses": entry.uses} if entry.uses > 1 else {}))
+        self._site.keep(TABLE, key, _document(entry))
+
+
+def _document(entry: _Entry) -> dict[str, Any]:
+    document = document_of(entry.info) | {"used_utc_s": entry.used_utc_s}
+    return document | ({"uses": entry.uses} if entry.uses > 1 else {})

@@ -484,8 +484,10 @@ async def test_tc_c_36_cs_no_local_pre_authorisation(rig: Rig201) -> None:
 @case(settings=AT_ONCE)
 async def test_tc_c_37_cs_clear_cache(rig: Rig201) -> None:
     await cached(rig)
+    assert int(await rig.variable("AuthCacheCtrlr", "Storage")) > 0
     assert await rig.call("ClearCache") == {"status": "Accepted"}  # C11.FR.03
     assert kept_tokens(rig) == {}
+    assert await rig.variable("AuthCacheCtrlr", "Storage") == "0"
     await plugged(rig)
     rig.hardware.tap("CARD", 1)
     await asked(rig)
