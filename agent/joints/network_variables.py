@@ -59,6 +59,14 @@ def of_networks(
         minimum=0,
         maximum=float(numbers[-1]),
     )
+    yield live(
+        "SecurityCtrlr.AllowSecurityProfileDowngrade",
+        DataType.BOOLEAN,
+        lambda: "true" if networks.may_lower else "false",
+        help_text="OCPP 2.1 may go from security profile 3 to 2 (ocpp.allow_profile_downgrade)",
+        monitored=False,
+        constant=True,
+    )
     for number in networks.slots.numbers:
         yield from slot_entries(Slot(networks, number, record))
 

@@ -55,6 +55,7 @@ class Networks:
         self._path = path
         self._attempts = attempts or (lambda: config.ocpp.network_attempts)
         found = [profile for profile in configured(config) if profile.url]
+        self._may_lower = config.ocpp.allow_profile_downgrade
         self._first = found[0].digest() if found else ""
         self.slots = Slots(found)
         self._trial: Trial | None = None
@@ -92,6 +93,11 @@ class Networks:
         if self._trial is not None and self._trial.kind is TrialKind.PRIORITY:
             return self.priority[self._place(self._trial)]
         return self._slot()
+
+    @property
+    def may_lower(self) -> bool:
+        """From security profile 3 to 2, where OCPP 2.1 is spoken."""
+        return self._may_lower
 
     @property
     def priority(self) -> tuple[int, ...]:
@@ -329,9 +335,11 @@ class Networks:
         return self.slots.priority[self._index]
 
     def _no_lower(self, level: int) -> None:
-        """B09.FR.04"""
-        present = self.settled().security_profile
-        if level < present:
+        """B09.FR.04; 2.1 B09.FR.31, FR.32"""
+        used = self.settled()
+        present = used.security_profile
+        lowered = self._may_lower and "ocpp2.1" in used.versions and (present, level) == (3, 2)
+        if level < present and not lowered:
             raise ProposalError(f"securityProfile {level} is below {present}; it may only be raised")
 
     def _resolved(self, profile: NetworkProfile) -> NetworkProfile:

@@ -167,6 +167,23 @@ def test_a_slot_that_is_not_there_or_lowers_security_is_refused() -> None:
         networks.write_slot(2, way("ws://c", 1))
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+@pytest.mark.parametrize("version", ["ocpp2.1", "ocpp2.0.1"])
+def test_2_1_may_go_from_profile_3_to_2_where_the_file_allows_it(allowed: bool, version: str) -> None:
+    """2.1 B09.FR.31, FR.32"""
+    options = {"security_profile": 3, "versions": (version,), "allow_profile_downgrade": allowed}
+    networks = Networks(config("wss://a", **options), None)
+    if allowed and version == "ocpp2.1":
+        networks.write_slot(2, replace(way("wss://c", 2), password=b"sixteen-or-more-letters"))
+        assert networks.propose_priority((2, 0), True, True)
+    else:
+        with pytest.raises(ProposalError, match="only be raised"):
+            networks.write_slot(2, way("wss://c", 2))
+    for level in (0, 1):
+        with pytest.raises(ProposalError, match="only be raised"):
+            networks.write_slot(2, way("wss://c", level))
+
+
 def test_raising_the_profile_needs_what_it_needs_and_drops_what_is_lower(path: Path) -> None:
     file = config("ws://a", identity="CP", password="sixteen-or-more-letters", networks=(Network(url="ws://b"),))
     networks = Networks(file, path)

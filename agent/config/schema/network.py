@@ -112,6 +112,9 @@ class Ocpp:
     )
     key_type: KeyType = option(KeyType.P256, help="key made for a certificate of the charge point")
     networks: tuple[Network, ...] = option((), help="further ways to a network, tried in this order")
+    allow_profile_downgrade: bool = option(
+        False, help="OCPP 2.1 may go from security profile 3 to 2, and no lower, by a network profile"
+    )
     network_attempts: int = option(3, help="tries of one before the next is tried", ge=1, le=100)
     connect_timeout_s: float = option(15.0, help="for connection and handshake together", unit="s", ge=1, le=120)
     ping_timeout_s: float = option(
