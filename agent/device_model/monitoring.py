@@ -76,13 +76,17 @@ class Monitoring:
         return self.watch.next_wake(moment)
 
 
+CONTROLLERS = ("Controller", "TariffCostCtrlr")
+"""What has trouble of its own to tell: the processes, and tariffs that cannot be used (2.1 I08.FR.31, FR.36)."""
+
+
 def hard_wired(model: DeviceModel) -> Iterator[Monitor]:
     """What nobody can switch off: faults of the hardware, tampering, and the processes' own trouble (G05, N07)."""
     troubles = {(each.component, each.variable, each.variable_instance): each for each in TROUBLES}
     for entry in model:
         component, variable = entry.component, entry.variable
         trouble = troubles.get((component.name, variable.name, variable.instance))
-        if component.name == "Controller" and component.evse == 0 and variable.name == "Problem":
+        if component.name in CONTROLLERS and component.evse == 0 and variable.name == "Problem":
             yield _delta(component, variable, CONTROLLER_SEVERITY, Kind.HARD_WIRED)
         elif trouble is not None:
             kind = Kind.NOTIFICATION if trouble.happening else Kind.HARD_WIRED

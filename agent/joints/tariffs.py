@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from agent.clock import Clock
 from agent.station.effects import Effect
 from agent.station.station import Station
-from agent.station.tariffs.tariffs import Assignment, TariffAnswer, Tariffs
+from agent.station.tariffs.answers import Assignment, TariffAnswer
+from agent.station.tariffs.tariffs import Tariffs
 from agent.station.tokens import Token
 
 _Answer = TypeVar("_Answer")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
-from agent.station.tariffs.tariffs import Assignment, TariffAnswer
+from agent.station.tariffs.answers import Assignment, TariffAnswer
 from agent.station.tokens import Token
 
 

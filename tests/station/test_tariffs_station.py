@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.ocpp.times import time_text
+from agent.station.commands import Reservation, ReservationAnswer
+from agent.station.tariffs.answers import TariffAnswer
 from agent.station.tariffs.defaults import Installed, added, current, next_change, pruned
 from agent.station.tariffs.tariff import Tariff
-from agent.station.tariffs.tariffs import TariffAnswer
 from agent.station.tokens import Token
 from tests.station.station_world import World, config
 
@@ -80,6 +82,44 @@ def test_a_second_tariff_of_the_same_id_is_refused_and_a_cleared_one_can_come_ag
     assert ask(world, "set_default", 0, tariff())[0] is TariffAnswer.DUPLICATE_ID
     assert ask(world, "clear", ["T1"], None) == ["T1"]
     assert ask(world, "set_default", 0, tariff())[0] is TariffAnswer.ACCEPTED
+
+
+def test_a_driver_who_does_not_begin_loses_his_tariff() -> None:
+    """I08.FR.07"""
+    world = World(settings={"TxCtrlr.EVConnectionTimeOut": "60"})
+    ask(world, "driver", Token(CARD), tariff("OWN"))
+    world.tap(CARD)
+    world.run(30)
+    assert ids(world) == ["OWN"]
+    world.run(200)
+    assert ids(world) == []
+
+
+def test_a_reservation_that_was_used_is_paid() -> None:
+    """I12.FR.06 to FR.08"""
+    world = World(config(versions=("ocpp2.1",)))
+    prices = {"reservationTime": {"prices": [{"priceMinute": 0.1}]}}
+    prices["reservationFixed"] = {"prices": [{"priceFixed": 2.0}]}  # type: ignore[dict-item]
+    ask(world, "set_default", 0, tariff(**prices))
+    kept = Reservation(7, 1, Token(CARD), world.moment().utc_s + 3600)
+    assert world.call("reserve", kept) is ReservationAnswer.ACCEPTED
+    world.run(300)
+    world.restart_agent()
+    world.run(300)
+    transaction = charging(world)
+    found = ask(world, "running_cost", transaction)
+    assert found["totalUsage"]["reservationTime"] == pytest.approx(600, abs=30)
+    assert found["totalCost"]["reservationFixed"]["exclTax"] == 2.0
+    minutes = found["totalUsage"]["reservationTime"] / 60
+    assert found["totalCost"]["reservationTime"]["exclTax"] == pytest.approx(minutes / 10, abs=0.0001)
+
+
+def test_without_a_reservation_none_is_paid() -> None:
+    world = World(config(versions=("ocpp2.1",)))
+    ask(world, "set_default", 0, tariff(reservationFixed={"prices": [{"priceFixed": 2.0}]}))
+    found = ask(world, "running_cost", charging(world))
+    assert "reservationFixed" not in found["totalCost"]
+    assert "reservationTime" not in found["totalUsage"]
 
 
 def test_clearing_by_evse() -> None:

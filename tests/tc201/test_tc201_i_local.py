@@ -235,6 +235,8 @@ async def test_a_tariff_of_a_driver_that_cannot_be_used(rig: Rig201) -> None:
     rig.answer("Authorize", answer)
     await rig.charge()
     assert await rig.variable("TariffCostCtrlr", "Problem") == "true"
+    event = await rig.expect("NotifyEvent", lambda told: told["eventData"][0]["component"]["name"] == "TariffCostCtrlr")
+    assert (event["eventData"][0]["variable"]["name"], event["eventData"][0]["actualValue"]) == ("Problem", "true")
     check((await end(rig))["costDetails"])
     rig.hardware.unplug(1)
     await rig.status("Available")

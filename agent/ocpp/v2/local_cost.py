@@ -12,7 +12,7 @@ from agent.ocpp.times import time_text
 from agent.ocpp.v2.block import Block, Handler, Talk
 from agent.ocpp.v2.device_words import status_info
 from agent.ocpp.v2.version import Version
-from agent.station.tariffs.tariffs import Assignment, TariffAnswer
+from agent.station.tariffs.answers import Assignment, TariffAnswer
 from agent.station.tokens import Token
 
 _REASONS = {

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.station.tariffs.tariff import Tariff
+from agent.station.tariffs.tariff import Tariff, read_tariff
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,11 @@ class Installed:
 
     tariff: Tariff
     document: dict[str, Any]
+
+
+def installed_of(document: dict[str, Any]) -> Installed:
+    """Read a tariff. Raises TariffError."""
+    return Installed(read_tariff(document), document)
 
 
 def valid(tariff: Tariff, utc_s: float) -> bool:

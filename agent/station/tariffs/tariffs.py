@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta, timezone, tzinfo
-from decimal import Decimal
-from enum import Enum
 from typing import Any
 
 from agent.journal.events import ChargingState, Trigger
@@ -16,20 +14,22 @@ from agent.station.price_texts import PriceText, plain
 from agent.station.session import Phase, Session
 from agent.station.site import Site, earliest
 from agent.station.tariff import decimal_wh
+from agent.station.tariffs import drivers, reserved
 from agent.station.tariffs.account import Account, Reading
-from agent.station.tariffs.defaults import Installed, added, current, next_change, pruned
+from agent.station.tariffs.answers import Assignment, LocalCost, TariffAnswer
+from agent.station.tariffs.defaults import Installed, added, current, installed_of, next_change, pruned
 from agent.station.tariffs.details import account_document, account_of, as_decimal, details, final_total
-from agent.station.tariffs.tariff import Tariff, TariffError, TooManyElementsError, read_tariff
+from agent.station.tariffs.drivers import Drivers
+from agent.station.tariffs.reserved import Reserved
+from agent.station.tariffs.tariff import Tariff, TariffError, TooManyElementsError
 from agent.station.tokens import Token
 from agent.station.wall_clock import offset_s
 
 log = logging.getLogger(__name__)
 
 TABLE = "tariff"
-DEFAULTS, DRIVERS = "defaults", "drivers"
+DEFAULTS = "defaults"
 ACCOUNT, FINAL = "account:", "final:"
-MAX_DRIVERS = 50
-"""Tariffs of drivers who have not begun yet; the oldest goes first."""
 MAX_FINALS = 200
 """Accounts of transactions whose end is not delivered yet; the oldest goes first."""
 SAVE_EVERY_MS = 900_000
@@ -37,37 +37,6 @@ SAVE_EVERY_MS = 900_000
 
 Note = Callable[[str, Trigger], bool]
 """(transaction, what happened): put it on the books."""
-
-
-class TariffAnswer(Enum):
-    ACCEPTED = "Accepted"
-    REJECTED = "Rejected"
-    TOO_MANY_ELEMENTS = "TooManyElements"
-    CONDITION_NOT_SUPPORTED = "ConditionNotSupported"
-    DUPLICATE_ID = "DuplicateTariffId"
-    TX_NOT_FOUND = "TxNotFound"
-    NO_CURRENCY_CHANGE = "NoCurrencyChange"
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """Where a tariff is in use."""
-
-    tariff: Tariff
-    driver: bool
-    evses: tuple[int, ...]
-    tokens: tuple[str, ...] = ()
-    """As the network wrote them."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalCost:
-    """For the display."""
-
-    text: PriceText | None
-    cost: Decimal
-    currency: str
-    ended: bool
 
 
 @dataclass(slots=True)
@@ -95,8 +64,8 @@ class Tariffs:
         self._site = site
         self._note = note
         self._defaults: dict[int, list[Installed]] = {number: [] for number in site.evses}
-        self._drivers: dict[str, tuple[str, Installed]] = {}
-        """By key of the token: as the network wrote it, and its tariff."""
+        self._drivers = Drivers(site, TABLE)
+        self._reserved = Reserved(site, TABLE)
         self._running: dict[str, _Running] = {}
         self._finals: dict[str, dict[str, Any]] = {}
         self._shown: dict[int, tuple[str, LocalCost]] = {}
@@ -113,11 +82,13 @@ class Tariffs:
         if key == DEFAULTS:
             for number, found in document.items():
                 if int(number) in self._defaults:
-                    self._defaults[int(number)] = [_installed(each) for each in found]
-        elif key == DRIVERS:
-            self._drivers = {key: (str(uid), _installed(each)) for key, (uid, each) in document.items()}
+                    self._defaults[int(number)] = [installed_of(each) for each in found]
+        elif key == reserved.KEY:
+            self._reserved.load(document)
+        elif key == drivers.KEY:
+            self._drivers.load(document)
         elif key.startswith(ACCOUNT):
-            installed = _installed(document["tariff"])
+            installed = installed_of(document["tariff"])
             account = account_of(document["account"], installed.tariff, self._zone)
             running = _Running(int(document["evse"]), document["token"], installed, account)
             running.saved_utc_ms = account.reading.utc_ms
@@ -167,7 +138,7 @@ class Tariffs:
                 before = found.get(each.tariff.id, Assignment(each.tariff, driver=False, evses=()))
                 found[each.tariff.id] = Assignment(each.tariff, driver=False, evses=(*before.evses, number))
         own: dict[str, Assignment] = {}
-        waiting = {} if evse else {uid: (each, 0) for uid, each in self._drivers.values()}
+        waiting = {} if evse else {uid: (each, 0) for uid, each in self._drivers.waiting().items()}
         used = {run.token: (run.installed, run.evse) for run in self._running.values() if run.evse in places}
         defaults = {each.tariff.id for installed in self._defaults.values() for each in installed}
         for token, (each, number) in {**waiting, **used}.items():
@@ -199,11 +170,7 @@ class Tariffs:
             self.problem = True
             return False
         self.problem = False
-        self._drivers.pop(token.key, None)
-        self._drivers[token.key] = (token.uid, read)
-        while len(self._drivers) > MAX_DRIVERS:
-            del self._drivers[next(iter(self._drivers))]
-        self._save_drivers()
+        self._drivers.put(token, read)
         return True
 
     def change(self, transaction: str, document: dict[str, Any]) -> tuple[TariffAnswer, str]:
@@ -281,7 +248,7 @@ class Tariffs:
         running = self._running.get(session.transaction) if session is not None else None
         installed = running.installed if running is not None else None
         if installed is None and session is not None:
-            _uid, installed = self._drivers.get(session.token.key, ("", None))
+            installed = self._drivers.of(session.token)
         if installed is None:
             installed = current(self._defaults[evse.id], self._site.moment.utc_s)
         return None if installed is None or not self.enabled else _text(installed.tariff)
@@ -290,6 +257,12 @@ class Tariffs:
 
     def settle(self) -> None:
         self._prune()
+        sessions = [
+            *self._site.waiting,
+            *(each.session for each in self._site.evses.values() if each.session is not None),
+        ]
+        self._drivers.lapse(sessions)
+        self._reserved.settle(sessions)
         if self.enabled:
             for evse in self._site.evses.values():
                 session = evse.session
@@ -312,10 +285,8 @@ class Tariffs:
     def _follow(self, evse: Evse, session: Session) -> None:
         if session.transaction in self._running or session.transaction in self._finals:
             return
-        _uid, installed = self._drivers.pop(session.token.key, ("", None))
-        if installed is not None:
-            self._save_drivers()
-        else:
+        installed = self._drivers.take(session.token)
+        if installed is None:
             installed = current(self._defaults[evse.id], self._site.moment.utc_s)  # I07.FR.14
         if installed is not None:
             self._open(evse, session, installed, from_start=True)
@@ -325,8 +296,8 @@ class Tariffs:
         if from_start:
             reading = replace(reading, register_mwh=int(decimal_wh(session.start_wh) * 1000))
         account = Account(installed.tariff, self._zone, reading)
+        account.begin(self._reserved.seconds(session))
         running = _Running(evse.id, session.token.uid, installed, account)
-        running.account.begin()
         running.monotonic_s = running.told_s = self._site.now
         self._running[session.transaction] = running
         self._save(session.transaction, running)
@@ -416,18 +387,10 @@ class Tariffs:
         document = {str(number): [each.document for each in found] for number, found in self._defaults.items() if found}
         self._site.keep(TABLE, DEFAULTS, document or None)
 
-    def _save_drivers(self) -> None:
-        document = {key: [uid, each.document] for key, (uid, each) in self._drivers.items()}
-        self._site.keep(TABLE, DRIVERS, document or None)
-
-
-def _installed(document: dict[str, Any]) -> Installed:
-    return Installed(read_tariff(document), document)
-
 
 def _read(document: dict[str, Any]) -> Installed | tuple[TariffAnswer, str]:
     try:
-        return _installed(document)
+        return installed_of(document)
     except TooManyElementsError as error:
         return TariffAnswer.TOO_MANY_ELEMENTS, str(error)  # I07.FR.02
     except TariffError as error:
