@@ -67,9 +67,9 @@ class DeviceWork:
 
     def start(self) -> None:
         """Events of before the first connection count, too, where OCPP 2.x may be spoken at all."""
-        ocpp = self._config.ocpp
-        versions = {*ocpp.versions, *(version for way in ocpp.networks for version in way.versions)}
-        if ocpp.url and versions != {OLD}:
+        networks = self._networks()
+        ways = [*networks.ways(), networks.current()] if networks.known else []
+        if {version for way in ways for version in way.versions} - {OLD}:
             self.device()
             self.stirred()
 

@@ -29,7 +29,7 @@ from agent.config.schema import Config
 from agent.ocpp.move_request import DEFAULT_WAIT_S, check_prerequisites, read_move
 from agent.ocpp.network_profile import NetworkProfile, ProposalError, configured, password_forms
 from agent.ocpp.slots import Slots
-from agent.ocpp.trials import DEFAULT_PROOF_S, Trial, TrialKind, Verdict, document_of, trial_of, with_spare
+from agent.ocpp.trials import DEFAULT_PROOF_S, Trial, TrialKind, Verdict, document_of, told_of, trial_of, with_spare
 from agent.ocpp.wanted_order import WantedOrder, wanted_of
 from agent.security.files import SecretFileError, write_secret
 
@@ -267,6 +267,7 @@ class Networks:
             numbers = self.slots.numbers
             raise ProposalError(f"slot {number}: there are {numbers[0]} to {numbers[-1]}")
         self._no_lower(profile.security_profile)
+        self._no_other_network()
         before = self._contents()
         if number in self.slots.priority:
             self._wanted.contents[number] = profile
@@ -286,6 +287,7 @@ class Networks:
         """
         if not self.known or not numbers or len(set(numbers)) != len(numbers):
             raise ProposalError("give at least one slot, and each once")
+        self._no_other_network()
         for number in numbers:
             profile = self.slot(number) if number in self.slots.numbers else None
             if profile is None or not profile.url:  # B10.FR.02
@@ -312,22 +314,15 @@ class Networks:
 
     def status(self) -> dict[str, Any]:
         """How things stand, without secrets, for whoever asked for a change."""
-        used = self.settled()
-        answer: dict[str, Any] = {
+        used, trial = self.settled(), self._trial
+        return {
             "url": used.address,
             "identity": used.identity,
             "securityProfile": used.security_profile,
             "versions": list(used.versions),
-            "trial": None,
+            "trial": None if trial is None else told_of(trial, waiting=self.waiting),
             "last": self._last or None,
         }
-        if self._trial is not None:
-            answer["trial"] = {
-                "kind": self._trial.kind.value,
-                "url": self._trial.candidates[0].address,
-                "waiting": self.waiting,
-            }
-        return answer
 
     # ---- inside ----
 
@@ -354,6 +349,10 @@ class Networks:
         if self._trial is not None:
             raise ProposalError(f"another change ({self._trial.kind.value}) is being tried; wait until it is decided")
 
+    def _no_other_network(self) -> None:
+        if self._trial is not None and self._trial.kind.needs_boot:
+            self._no_other_trial()
+
     def _propose(self, trial: Trial) -> None:
         self._trial = trial
         self._began_at = self._waiting_since = None
@@ -372,6 +371,7 @@ class Networks:
         if trial.kind is TrialKind.MOVE:
             self.slots.write(self.slots.priority[0], used)
             self._index = 0
+            self._wanted = WantedOrder()
             return
         self.slots.override(self._slot(), used)
 
@@ -406,12 +406,7 @@ class Networks:
         self._trial = None
         self._turn = self._failures = 0
         self._began_at = self._waiting_since = None
-        self._last = {
-            "kind": verdict.kind.value,
-            "url": verdict.profile.address,
-            "kept": verdict.kept,
-            "reason": verdict.reason,
-        }
+        self._last = verdict.told()
         self._save_quietly()
         return verdict
 

@@ -50,6 +50,15 @@ class Verdict:
     """The new way."""
     reason: str
 
+    def told(self) -> dict[str, Any]:
+        """Without secrets, for whoever asked for the change."""
+        return {"kind": self.kind.value, "url": self.profile.address, "kept": self.kept, "reason": self.reason}
+
+
+def told_of(trial: Trial, *, waiting: bool) -> dict[str, Any]:
+    """The same of one that is not decided yet."""
+    return {"kind": trial.kind.value, "url": trial.candidates[0].address, "waiting": waiting}
+
 
 def with_spare(profile: NetworkProfile) -> tuple[NetworkProfile, ...]:
     """Both readings of its key, where it has two."""

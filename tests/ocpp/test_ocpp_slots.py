@@ -141,6 +141,21 @@ def test_new_contents_of_the_slot_in_use_wait_too_and_the_old_ones_come_back(pat
     assert held.url == "ws://a"
 
 
+def test_while_one_order_is_tried_no_other_is_taken_and_a_move_ends_what_waits(path: Path) -> None:
+    networks = moved(path)
+    with pytest.raises(ProposalError, match="being tried"):
+        networks.propose_priority((0, 2), False, False)
+    with pytest.raises(ProposalError, match="being tried"):
+        networks.write_slot(3, way("ws://d"))
+    assert networks.active == 2
+    networks.proved(networks.current())
+    assert networks.propose_priority((0, 2), False, False)
+    networks.propose_move({"url": "ws://e", "waitForSessions": 0}, False, False)
+    networks.proved(networks.current())
+    again = Networks(FILE, path)
+    assert (again.trial, again.priority, again.settled().url) == (None, (2, 0), "ws://e")
+
+
 def test_leaving_out_a_slot_that_is_not_in_use_needs_no_start(path: Path) -> None:
     networks = Networks(FILE, path)
     assert not networks.propose_priority((0,), False, False)
