@@ -133,7 +133,7 @@ class Conversation:
             while message_id not in self.answers:
                 self.agent.run_for(0.2)
                 await asyncio.sleep(0 if self.asked % 2 else 0.0005)
-        if self.agent.restarts:
+        if self.agent.resets:
             await self.close()
             self.agent = self._start()
         return self.answers[message_id]

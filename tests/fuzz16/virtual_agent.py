@@ -210,7 +210,7 @@ class VirtualAgent(App):
         self.hardware = hardware
         self._hear = hear
         self.link = VirtualLink(hardware)
-        self.restarts = 0
+        self.resets = 0
         """Resets that would have ended the process."""
         self._connection = 0
         self.link_up = False
@@ -244,7 +244,7 @@ class VirtualAgent(App):
 
     def _perform(self, effect: Effect) -> None:
         if isinstance(effect, Restart):
-            self.restarts += 1
+            self.resets += 1
         else:
             super()._perform(effect)
 

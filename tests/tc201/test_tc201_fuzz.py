@@ -166,7 +166,7 @@ class Conversation:
         answer = self.answers[message_id]
         self._rights(action, answer)
         assert self.granted or not self.hardware.outlets[2].closed, f"EVSE 2 charges by {action}: {payload}"
-        if self.agent.restarts:
+        if self.agent.resets:
             await self.close()
             self.agent = self._start()
         return answer
