@@ -33,6 +33,7 @@ from agent.journal.events import (
 )
 from agent.journal.journal import Journal
 from agent.ocpp.ports import StationPort, UplinkState
+from agent.ocpp.restart_port import BootReason
 from agent.ocpp.session import Session, Surroundings, new_session
 from agent.station.commands import SettingAnswer
 from agent.station.settings import Settings
@@ -142,8 +143,19 @@ class Nothing(frozenset[Any]):
 NOTHING = Nothing()
 
 
+class PoweredUp:
+    """What started the agent, for its boot."""
+
+    reason = BootReason.POWER_UP
+
+    def told(self) -> None:
+        """Nothing is kept."""
+
+
 class Deaf:
     """A station that has nothing to say; it keeps the clock as the agent does."""
+
+    restarts = PoweredUp()
 
     def __init__(self, site: VirtualSite) -> None:
         self._site = site
