@@ -34,7 +34,7 @@ from agent.journal.events import (
 from agent.ocpp.aside import WAITS, Aside, Offer
 from agent.ocpp.ports import JournalPort, PendingRecord
 from agent.ocpp.quiet import QuietLog
-from agent.ocpp.retold_start import RetoldStart, retold_start
+from agent.ocpp.retold_start import RetoldStart, start_for_2, start_for_16
 from agent.ocpp.rpc import Call, Outcome, Priority, Result
 from agent.ocpp.told_numbers import ToldNumbers
 from agent.ocpp.told_times import ToldTimes
@@ -115,7 +115,9 @@ class Delivery:
         self._token_told = token_told
         self._aside = Aside(journal, together=not renderer.numbers_messages)
         self._told = ToldTimes(journal)
-        self._numbers = ToldNumbers(journal, renderer.numbered)
+        self._numbers = ToldNumbers(
+            journal, renderer.numbered, lambda transaction: start_for_2(journal, transaction) is not None
+        )
         self._offline_up_to = self._newest()
         """Records up to this one were made, or were left over, while the network was away (2.0.1 E11.FR.07)."""
         self.answered: Callable[[Event, Mapping[str, Any]], None] = lambda _event, _payload: None
@@ -245,10 +247,9 @@ class Delivery:
         if rendered is None:
             self._journal.delivered(record.seq)
             return None
-        if number is None and not numbered and not begins(event):
-            start = retold_start(self._journal, event.transaction)
-            if start is not None:
-                return self._start_again(record, start)
+        start = self._owed_start(event, number)
+        if start is not None:
+            return self._start_again(record, start)
 
         def done(outcome: Outcome, now: float) -> None:
             self._done(record, outcome, now)
@@ -262,9 +263,18 @@ class Delivery:
             takes_late_answer=True,
         )
 
+    def _owed_start(self, event: Event, number: int | None) -> RetoldStart | None:
+        """The start that this network lacks, and must have before the event."""
+        if self._renderer.numbers_messages:
+            owed = self._numbers.owes_start(event.transaction)
+            return start_for_2(self._journal, event.transaction) if owed else None
+        if number is not None or begins(event):
+            return None
+        return start_for_16(self._journal, event.transaction)
+
     def _start_again(self, record: PendingRecord, start: RetoldStart) -> Call | None:
         """The start that ``record`` needs; the record itself follows when it has its number."""
-        rendered = self._renderer.render(start.event, start.utc_s, None)
+        rendered = self._renderer.render(start.event, start.utc_s, 0 if self._renderer.numbers_messages else None)
         if rendered is None:
             return None
 
@@ -274,11 +284,14 @@ class Delivery:
                 return
             self._flying = self._doubtful = None
             receipt = self._renderer.receipt(start.event, outcome.payload)
-            if receipt.number is None:
+            if receipt.problem:
                 self._failed(record, receipt.problem, now)
                 return
             try:
-                self._journal.set_network_transaction(start.event.transaction, receipt.number)
+                if receipt.number is not None:
+                    self._journal.set_network_transaction(start.event.transaction, receipt.number)
+                if self._renderer.numbers_messages:
+                    self._numbers.start_told(start.event.transaction)
             except Exception as error:  # noqa: BLE001 (as in next_call)
                 self._journal_failed(error, now)
                 return

@@ -178,6 +178,8 @@ class EventBooks:
         values: list[Payload] = payload.get("meterValue", [])
         findings = [finding for value in values for finding in take_signed(record, value)]
         begin_wh = _begin_wh(payload)
+        if payload["eventType"] == "Started" and record.number_given:
+            return findings  # told once more after a change of version, and its register is on the books
         if begin_wh is not None or record.meter_start_wh is None:
             first_wh = next((wh for value in values if (wh := register_wh(value)) is not None), None)
             start_wh = begin_wh if begin_wh is not None else first_wh

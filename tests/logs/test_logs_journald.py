@@ -118,9 +118,16 @@ def test_every_known_text_is_one_that_is_written() -> None:
     assert _OF_ONE_LOGGER.keys() <= KNOWN.keys()
 
 
+def _logging_as(logger: str) -> str:
+    """The source of the module of that name, and of those beside it that take its logger."""
+    own = ROOT / f"{logger.replace('.', '/')}.py"
+    others = [path.read_text("utf-8") for path in sorted(own.parent.glob("*.py")) if path != own]
+    return own.read_text("utf-8") + "".join(text for text in others if f'getLogger("{logger}")' in text)
+
+
 def test_each_kind_of_line_that_is_known_is_logged_by_who_should() -> None:
     for (logger, kind), known in KINDS.items():
-        source = (ROOT / f"{logger.replace('.', '/')}.py").read_text("utf-8")
+        source = _logging_as(logger)
         assert f'"{kind}"' in source or (kind in {state.value for state in UplinkState} and "log(state.value" in source)
         with closing_handler() as (log, records):
             QuietLog(log(logger)).log(kind, 0.0, "whatever it says")
