@@ -31,13 +31,13 @@ Description=Simulated hardware
 Before=evse-control.service
 
 [Service]
-# What an earlier boot has left must not pass for this one's.
+# What an earlier boot has left must not pass for this one's. Others' terminals may vanish while ours get their rights.
 ExecStartPre=/bin/sh -c 'rm -f /srv/lab/config.yaml'
 ExecStart=/srv/sim/current/bin/evse-sim lab --dir /srv/lab \
     --set paths.state_dir=/var/lib/evse-agent --set paths.runtime_dir=/run/evse-agent \
     --set authorisation.free_vend=true
 ExecStartPost=/bin/sh -c 'until [ -s /srv/lab/config.yaml ]; do sleep 0.1; done; \
-    chmod 755 /srv /srv/lab; chmod 666 /dev/pts/[0-9]*'
+    chmod 755 /srv /srv/lab; chmod -f 666 /dev/pts/[0-9]* || true'
 
 [Install]
 WantedBy=multi-user.target
