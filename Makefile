@@ -44,8 +44,11 @@ JOBS ?= 6
 test: $(STAMP) ## run the tests, JOBS at a time
 	@$(PY) -m pytest --numprocesses $(JOBS) --dist worksteal -m "not kinds"
 
+# Whole chargers, each with its simulated hardware: fewer at a time, or they starve each other.
+KINDS_JOBS ?= 4
+
 test-kinds: $(STAMP) ## every kind of board, meter and reader: a full charge, and the conformance kit
-	@$(PY) -m pytest --numprocesses $(JOBS) --dist worksteal -m kinds
+	@$(PY) -m pytest --numprocesses $(KINDS_JOBS) --dist worksteal -m kinds
 
 bench: $(STAMP) ## measure reaction, start-up, memory, CPU and journal; a table and build/bench.json
 	@mkdir -p build
