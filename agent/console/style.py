@@ -19,9 +19,6 @@ _PLAIN = str.maketrans(
 )  # fmt: skip
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
-BLOCKS = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
-"""Bars of rising height."""
-
 
 def plain(text: str) -> str:
     """Return text in ASCII as a person would write it."""

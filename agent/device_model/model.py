@@ -52,9 +52,6 @@ class DeviceModel:
     def __len__(self) -> int:
         return sum(len(variables) for variables in self._components.values())
 
-    def of_component(self, component: Component) -> list[Entry]:
-        return list(self._components.get(component.key, {}).values())
-
     def on_written(self, listener: Callable[[Entry], None]) -> None:
         """Call ``listener(entry)`` when somebody has changed a variable through the model."""
         self._listeners.append(listener)

@@ -11,8 +11,6 @@ from typing import Any
 
 from agent.files.job import Job, TransferError, Trouble
 
-END_S = 5.0
-
 Progress = Callable[[int, int | None], None]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,10 +72,6 @@ class FileWork:
         await self.updates.close()
         await self.uploads.close()
         logging.getLogger().removeHandler(self.ring)
-
-    def on_notice(self, listener: Callable[[], None]) -> None:
-        """Call this after each thing that the network is to be told."""
-        self.notices.stirred = listener
 
     # ---- Host ----
 

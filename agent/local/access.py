@@ -33,10 +33,6 @@ LEAST_DIGITS, MOST_CHARACTERS = 6, 64
 _SIMPLE = re.compile(r"(.)\1*")
 
 
-class PinError(ValueError):
-    """A PIN that cannot be taken. The text names the rule."""
-
-
 def problem(pin: str) -> str:
     """Say why a new PIN is not good enough; empty when it is."""
     if not LEAST_DIGITS <= len(pin) <= MOST_CHARACTERS or not pin.isprintable() or not pin.isascii():

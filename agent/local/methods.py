@@ -10,9 +10,6 @@ from typing import Any
 
 from agent.local.roles import Peer, Role
 
-SESSION_MEMORY = 64
-"""What a connection may remember at most (values by key)."""
-
 
 @dataclass(slots=True)
 class Caller:

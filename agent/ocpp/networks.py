@@ -209,10 +209,6 @@ class Networks:
             return self._give_up("the network took the old one and not the new one")
         return None
 
-    def drop_trial(self, reason: str) -> Verdict | None:
-        """Give a change up at once."""
-        return self._give_up(reason) if self._trial is not None else None
-
     # ---- proposals ----
 
     def propose_key(self, text: str, read: Callable[[str], list[bytes]] = password_forms) -> bool:

@@ -39,12 +39,6 @@ class RootUse(Enum):
     VEHICLE_MANUFACTURER = "vehicle_manufacturer"
 
 
-class RemoveAnswer(Enum):
-    REMOVED = "removed"
-    NOT_FOUND = "not_found"
-    REFUSED = "refused"
-
-
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
     """One of the charge point's own. Times in seconds since 1970."""

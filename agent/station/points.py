@@ -21,10 +21,6 @@ class Point(Enum):
 
 Points = frozenset[Point]
 
-CLASSIC_START: Points = frozenset({Point.POWER_PATH_CLOSED})
-CLASSIC_STOP: Points = frozenset({Point.EV_CONNECTED, Point.AUTHORIZED})
-"""What OCPP 1.6 knows (part 2, E 1.1.2, Table 95)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Facts:

@@ -70,9 +70,6 @@ class TokenInfo:
         """What the network said."""
         return self.word or self.status.value
 
-    def holds_at(self, evse: int) -> bool:
-        return not self.evses or evse in self.evses
-
 
 def status_at(info: TokenInfo, utc_s: float) -> TokenStatus:
     """What an answer is worth at a time: past its date an accepted token is an expired one."""

@@ -12,7 +12,6 @@ LOWEST_C, HIGHEST_C = -55.0, 150.0
 """What sensors of this class can measure."""
 POWER_ON_C = 85.0
 """What a DS18B20 holds before its first conversion: a conversion failed, or its supply did."""
-SCRATCHPAD = 9
 
 _W1_SLAVE = re.compile(
     r"(?P<raw>(?:[0-9a-f]{2} ){9}): crc=[0-9a-f]{2} (?P<verdict>YES|NO)\s+"

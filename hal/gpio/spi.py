@@ -18,8 +18,6 @@ from typing import Protocol
 SIM = "sim:"
 MESSAGE_LIMIT = 4096
 """Bytes that spidev takes in one call (its module parameter ``bufsiz``)."""
-TRANSFERS_LIMIT = 511
-"""The ioctl's size field has 14 bits, a transfer takes 32 bytes."""
 PACKET = 65536
 
 _TRANSFER = struct.Struct("=QQIIHBBBBBx")

@@ -13,9 +13,6 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request
 
-LOWER_SECURITY = "@SECLEVEL=0"
-"""OpenSSL's word to allow the old versions and suites that a bad server offers."""
-
 
 @dataclass(frozen=True, slots=True)
 class Tls:

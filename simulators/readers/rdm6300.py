@@ -9,7 +9,6 @@ from operator import xor
 from simulators.readers.repeating import RepeatingReader
 
 REPEAT_S = 0.065
-TAG_BYTES = 5
 
 
 def frame(tag: bytes) -> bytes:

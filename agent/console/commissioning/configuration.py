@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from agent import config
-from agent.config.document import Entry, Items, Node, Scalar, Table, parse, read
+from agent.config.document import Entry, Items, Node, Scalar, Table, parse
 from agent.config.findings import Finding, Report
 from agent.console.commissioning.answers import OWN, SECTIONS, Answers, merged, place, plain, scalar
 
@@ -62,14 +62,6 @@ def _knows(zone: str) -> bool:
     except (OSError, ValueError, KeyError):
         return False
     return True
-
-
-def present_at(path: Path) -> tuple[Table | None, list[Finding]]:
-    """Read the configuration that there is. None where there is none yet."""
-    if not path.exists():
-        return None, []
-    report = Report(str(path))
-    return read(path, report), report.sorted()
 
 
 def parsed(text: str, name: str) -> tuple[Table | None, list[Finding]]:

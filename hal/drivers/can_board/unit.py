@@ -35,7 +35,6 @@ from hal.values import (
 
 PULSE_S = 0.3
 """A command that asks for something once is held for so long: three periods of a usual command message."""
-PULSES = ("residual_test", "residual_reset", "reset")
 _CABLES = {"none": Cable.NONE, "fault": Cable.FAULT, **{str(cable.value): cable for cable in Cable if cable.value > 0}}
 _TEMPERATURES = tuple(f"temperature_{n}_c" for n in range(1, 5))
 
